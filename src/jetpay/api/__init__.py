@@ -1,0 +1,1 @@
+"""The JSON API: each call parses, runs one action and presents."""

@@ -1,0 +1,51 @@
+"""The application: every router on one screen."""
+
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
+
+from jetpay import payment_page
+from jetpay.api import (
+    bank_accounts,
+    bank_files,
+    contacts,
+    events,
+    health,
+    jwks,
+    reference,
+    sandbox,
+    webhooks,
+)
+from jetpay.api import credits as transactions
+from jetpay.api.frame import frame
+from jetpay.api.hot_path import HotPath
+from jetpay.services import Services
+
+CALLS: Final[tuple[APIRouter, ...]] = (
+    contacts.calls,
+    bank_accounts.calls,
+    transactions.calls,
+    webhooks.calls,
+    jwks.calls,
+    events.calls,
+    bank_files.calls,
+    sandbox.calls,
+)
+
+
+def create_app(services: Services) -> FastAPI:
+    """The ASGI application of one process; who made `services` closes them."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.state.services = services
+    routes: list[BaseRoute] = [
+        *transactions.raw_routes,  # in front: they read their own bodies
+        *(route for calls in CALLS for route in calls.routes),
+        *payment_page.routes(services),
+        *health.routes,
+        *reference.routes,
+    ]
+    app.router.routes.extend(routes)
+    app.add_middleware(HotPath)
+    frame(app, services.settings)
+    return app

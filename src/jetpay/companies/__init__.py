@@ -1,0 +1,1 @@
+"""Companies: who pays; their API tokens, members and security question."""

@@ -1,0 +1,279 @@
+"""Collects credits that arrive while the previous statement is under way into the next one.
+
+An idle process answers a single request at once: nothing waits for a timer. What one company
+does to the shared batch (an item that fails, a counter that stays locked) is taken out of it
+and goes on alone, so that no company delays another.
+"""
+
+import asyncio
+import os
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+import structlog
+from psycopg import errors
+
+from jetpay.base.clock import Clock
+from jetpay.base.ids import CompanyId, CreditId
+from jetpay.base.refusals import Unavailable
+from jetpay.credits.intake import (
+    FREE_COMPANIES,
+    Existing,
+    Made,
+    NewCredit,
+    existing,
+    intake,
+)
+from jetpay.db.pool import Database, describe_error
+from jetpay.security.keys import Keyring
+
+BATCH_ITEMS = 500
+WAITING_ITEMS = 2_000
+WAITING_ITEMS_PER_COMPANY = 400
+OWN_LANE_SECONDS = 60.0
+DATABASE_AWAY_SECONDS = 10.0
+RECONNECT_SECONDS = 0.2
+
+log = structlog.get_logger(__name__)
+_LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`existing`: what was there already under the same key, external id or identifier."""
+
+    made: Made
+    existing: Existing | None
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    company_id: CompanyId
+    item: NewCredit
+    future: asyncio.Future[Answer] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def answer(self, answer: Answer) -> None:
+        if not self.future.done():
+            self.future.set_result(answer)
+
+    def fail(self, error: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Dispatcher:
+    """One per process. `start()` it in the running loop, `stop()` it before the pools close."""
+
+    def __init__(
+        self, *, quick: Database, patient: Database, keyring: Keyring, clock: Clock
+    ) -> None:
+        """`quick` has a `lock_timeout` of 100 ms, `patient` one of 10 s."""
+        self._quick = quick
+        self._patient = patient
+        self._keyring = keyring
+        self._clock = clock
+        self._queue: deque[_Waiting] = deque()
+        self._waiting: defaultdict[CompanyId, int] = defaultdict(int)
+        self._wake = asyncio.Event()
+        self._own_lane_until: dict[CompanyId, float] = {}
+        self._alone: dict[CompanyId, list[_Waiting]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._main: asyncio.Task[None] | None = None
+        self.statements = 0
+
+    def start(self) -> None:
+        self._main = asyncio.create_task(self._drain())
+
+    async def stop(self) -> None:
+        """End the loop; whoever still waits is refused with `Unavailable`."""
+        tasks = [task for task in (self._main, *self._tasks) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for waiting in (*self._queue, *(w for group in self._alone.values() for w in group)):
+            waiting.fail(Unavailable())
+
+    async def submit(self, company_id: CompanyId, item: NewCredit) -> Answer:
+        """Make the credit with the next statement.
+
+        Raises `Unavailable` when too many wait or the database stays away.
+        """
+        if (
+            len(self._queue) >= WAITING_ITEMS
+            or self._waiting[company_id] >= WAITING_ITEMS_PER_COMPANY
+        ):
+            raise Unavailable
+        waiting = _Waiting(company_id, item)
+        self._waiting[company_id] += 1
+        self._queue.append(waiting)
+        self._wake.set()
+        try:
+            return await waiting.future
+        finally:
+            self._waiting[company_id] -= 1
+            if not self._waiting[company_id]:
+                del self._waiting[company_id]
+
+    async def _drain(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                batch = self._take()
+                if batch:
+                    await self._guarded(batch, self._quick)
+
+    def _take(self) -> list[_Waiting]:
+        """The next batch: the oldest first, but at most half of it for one company.
+
+        Requests whose caller has gone are dropped; what fits not stays in its order.
+        """
+        loop_time = asyncio.get_running_loop().time()
+        batch: list[_Waiting] = []
+        later: list[_Waiting] = []
+        taken: defaultdict[CompanyId, int] = defaultdict(int)
+        others = len(self._waiting) > 1
+        while self._queue and len(batch) < BATCH_ITEMS:
+            waiting = self._queue.popleft()
+            if waiting.future.done():
+                continue
+            company_id = waiting.company_id
+            if self._own_lane_until and self._goes_alone(company_id, loop_time):
+                self._send_alone(company_id, [waiting])
+            elif others and taken[company_id] >= BATCH_ITEMS // 2:
+                later.append(waiting)
+            else:
+                taken[company_id] += 1
+                batch.append(waiting)
+        self._queue.extendleft(reversed(later))
+        return batch
+
+    def _goes_alone(self, company_id: CompanyId, loop_time: float) -> bool:
+        until = self._own_lane_until.get(company_id)
+        if until is None:
+            return False
+        if until > loop_time:
+            return True
+        del self._own_lane_until[company_id]
+        return False
+
+    def _send_alone(self, company_id: CompanyId, group: Sequence[_Waiting]) -> None:
+        """Hand items to the company's own lane: one statement at a time on its own connection."""
+        if company_id in self._alone:
+            self._alone[company_id].extend(group)
+            return
+        self._alone[company_id] = list(group)
+        task = asyncio.create_task(self._drain_alone(company_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _drain_alone(self, company_id: CompanyId) -> None:
+        try:
+            while self._alone[company_id]:
+                batch = self._alone[company_id][:BATCH_ITEMS]
+                del self._alone[company_id][: len(batch)]
+                await self._guarded(batch, self._patient)
+        finally:
+            for waiting in self._alone.pop(company_id, []):
+                waiting.fail(Unavailable())
+
+    async def _guarded(self, batch: Sequence[_Waiting], db: Database) -> None:
+        """Whatever happens, every item of the batch ends with an answer or an error."""
+        try:
+            await self._send(batch, db)
+        except asyncio.CancelledError:
+            for waiting in batch:
+                waiting.fail(Unavailable())
+            raise
+        except Exception as error:  # noqa: BLE001 - the loop must survive everything
+            log.error("intake_failed", items=len(batch), **describe_error(error))  # noqa: TRY400
+            for waiting in batch:
+                waiting.fail(error)
+
+    async def _send(self, batch: Sequence[_Waiting], db: Database) -> None:
+        """Send the rows, again and again with the same identifiers while the connection is lost.
+
+        The same rows sent twice are made once: the second time they are found by identifier.
+        """
+        give_up_at = asyncio.get_running_loop().time() + DATABASE_AWAY_SECONDS
+        while True:
+            try:
+                await self._once(batch, db)
+            except errors.LockNotAvailable:
+                if db is self._patient:
+                    raise Unavailable from None
+                await self._around_locks(batch)
+            except (errors.SerializationFailure, errors.DeadlockDetected):
+                continue
+            except (errors.DataError, errors.IntegrityError) as error:
+                await self._halve(batch, db, error)
+            except _LOST:
+                if asyncio.get_running_loop().time() >= give_up_at:
+                    raise Unavailable from None
+                await asyncio.sleep(RECONNECT_SECONDS)
+                continue
+            return
+
+    async def _once(self, batch: Sequence[_Waiting], db: Database) -> None:
+        self.statements += 1
+        made = await intake(
+            db,
+            [waiting.item for waiting in batch],
+            link_key_id=self._keyring.active("link").number,
+            at=self._clock.now(),
+        )
+        await self._answer(batch, made)
+
+    async def _answer(self, batch: Sequence[_Waiting], made: dict[CreditId, Made]) -> None:
+        unclear: defaultdict[CompanyId, list[_Waiting]] = defaultdict(list)
+        for waiting in batch:
+            row = made[waiting.item.credit_id]
+            if row.company_id not in (None, waiting.company_id):
+                # Somebody else's answer may be in our hands: nothing more may leave this process.
+                log.critical("intake_answer_belongs_to_another_company")
+                os._exit(70)
+            if row.made or row.company_id is None:
+                waiting.answer(Answer(row, None))
+            elif row.problem is None or waiting.item.idempotency_key is not None:
+                unclear[waiting.company_id].append(waiting)
+            else:
+                waiting.answer(Answer(row, None))
+        for company_id, group in unclear.items():
+            self.statements += 1
+            found = await existing(self._quick, company_id, [waiting.item for waiting in group])
+            for waiting in group:
+                credit_id = waiting.item.credit_id
+                waiting.answer(Answer(made[credit_id], found.get(credit_id)))
+
+    async def _around_locks(self, batch: Sequence[_Waiting]) -> None:
+        """Send what belongs to companies whose counter is free; the others wait on their own."""
+        companies = {waiting.company_id for waiting in batch}
+        async with self._quick.transaction() as tx:
+            free = set(await FREE_COMPANIES.all(tx, companies=list(companies)))
+            items = [waiting for waiting in batch if waiting.company_id in free]
+            made = await intake(
+                tx,
+                [waiting.item for waiting in items],
+                link_key_id=self._keyring.active("link").number,
+                at=self._clock.now(),
+            )
+        for company_id in companies - free:
+            self._send_alone(company_id, [w for w in batch if w.company_id == company_id])
+        await self._answer(items, made)
+
+    async def _halve(self, batch: Sequence[_Waiting], db: Database, error: Exception) -> None:
+        """Items are checked before they enter, so this is a defect: find whose, alarm, go on."""
+        log.error("intake_item_failed", items=len(batch), **describe_error(error))
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            await self._guarded(batch[:middle], db)
+            await self._guarded(batch[middle:], db)
+            return
+        [waiting] = batch
+        until = asyncio.get_running_loop().time() + OWN_LANE_SECONDS
+        self._own_lane_until[waiting.company_id] = until
+        waiting.fail(error)

@@ -1,0 +1,212 @@
+"""What the payment page reads of a credit; bank details never, but their last three digits."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from jetpay.base.ids import BankAccountId, CompanyId, CreditId, QuestionId
+from jetpay.credits.model import State
+from jetpay.db.rows import Query
+from jetpay.db.transactions import OpensTransactions, Transaction
+from jetpay.rails.profiles import next_cut_off, profile_of, settled_at, value_date
+
+FOLLOWING: Final = frozenset({State.INITIATED, State.PROCESSING, State.COMPLETED, State.FAILED})
+"""Accepted once: the page tells where the money is."""
+WAITING: Final = frozenset({State.REQUESTED, State.ACTION_REQUIRED})
+"""The payee may give bank details."""
+TIMELINE_LENGTH: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PageCredit:
+    """A credit by link with its company, its question and its gate.
+
+    `locked_at`: of the present link version. `clock_offset`: how far a sandbox is ahead.
+    """
+
+    company_id: CompanyId
+    company_name: str
+    short_id: int
+    sandbox: bool
+    clock_offset: timedelta
+    support_contact: str | None
+    credit_id: CreditId
+    state: State
+    amount: int
+    currency: str
+    statement: str
+    from_bank_account_id: BankAccountId
+    language: str
+    question_id: QuestionId
+    question: str
+    answer_hash: str
+    pepper_key_id: int
+    link_version: int
+    link_key_id: int
+    expires_at: datetime | None
+    attempt: int
+    repairs_left: int
+    held: str | None
+    fail_reason: str | None
+    locked_at: datetime | None
+
+    def business_time(self, now: datetime) -> datetime:
+        """`now`, and in a sandbox what its clock was turned ahead."""
+        return now + self.clock_offset
+
+    def shown_state(self, at: datetime) -> State:
+        """The state, with what the clock has not written down yet; `at`: business time."""
+        if self.state not in WAITING:
+            return self.state
+        late = self.expires_at is not None and self.expires_at <= at
+        used_up = self.state is State.ACTION_REQUIRED and self.repairs_left == 0
+        return State.EXPIRED if late or used_up else self.state
+
+
+@dataclass(frozen=True, slots=True)
+class PageAttempt:
+    """The last payment attempt. `value_on`: when the bank debits its file, once it has one."""
+
+    attempt: int
+    last3: str
+    accepted_at: datetime
+    session_id: bytes | None
+    value_on: date | None
+    ready_at: datetime | None
+    rail: str | None
+    profile: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One move of the credit, for the timeline."""
+
+    at: datetime
+    to_state: State
+    from_state: State | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """When the money should be there, and until when a bank may send it back."""
+
+    arrives_on: date
+    certain_on: date
+
+
+# Every look-up is a lateral with its whole key: without statistics the planner would take any
+# index that begins with the company.
+PAGE_CREDIT: Final = Query(
+    PageCredit,
+    """
+    select c.company_id, co.name as company_name, co.short_id, co.sandbox, co.clock_offset,
+           co.support_contact, c.credit_id, c.state, c.amount, c.currency, c.statement,
+           c.from_bank_account_id, c.language, q.question_id, q.question, q.answer_hash,
+           q.pepper_key_id, c.link_version, c.link_key_id, c.expires_at, c.attempt,
+           c.repairs_left, c.held, c.fail_reason, g.locked_at
+    from credit c
+    join lateral (
+      select name, short_id, sandbox, clock_offset, support_contact from company
+      where company_id = c.company_id limit 1) co on true
+    join lateral (
+      select question_id, question, answer_hash, pepper_key_id from security_question
+      where company_id = c.company_id and question_id = c.question_id limit 1) q on true
+    left join lateral (
+      select locked_at from link_gate
+      where company_id = c.company_id and credit_id = c.credit_id
+        and link_version = c.link_version limit 1) g on true
+    where c.company_id = %(company_id)s and c.credit_id = %(credit_id)s and c.by_link
+    """,
+    never_null=(
+        "company_name", "short_id", "sandbox", "clock_offset", "question_id", "question",
+        "answer_hash", "pepper_key_id",
+    ),
+)  # fmt: skip
+PAGE_ATTEMPT: Final = Query(
+    PageAttempt,
+    """
+    select a.attempt, a.last3, a.accepted_at, a.session_id,
+           f.value_date as value_on, c.ready_at, b.rail, b.profile
+    from payment_attempt a
+    join lateral (
+      select ready_at, from_bank_account_id from credit
+      where company_id = a.company_id and credit_id = a.credit_id limit 1) c on true
+    left join lateral (
+      select value_date from bank_file
+      where company_id = a.company_id and bank_file_id = a.bank_file_id limit 1) f on true
+    left join lateral (
+      select rail, profile from bank_account
+      where company_id = a.company_id and bank_account_id = c.from_bank_account_id limit 1) b
+      on true
+    where a.company_id = %(company_id)s and a.credit_id = %(credit_id)s
+    order by a.attempt desc limit 1
+    """,
+)
+STEPS: Final = Query(
+    Moved,
+    """
+    select created_at as at, to_state, from_state from event
+    where company_id = %(company_id)s and subject_id = %(credit_id)s and to_state is not null
+    order by event_id desc limit %(maximum)s
+    """,
+    never_null=("to_state",),
+)
+REFUSED_ACCOUNT: Final = Query(
+    int,
+    """
+    select attempt::int from payment_attempt
+    where company_id = %(company_id)s and credit_id = %(credit_id)s
+      and outcome in ('returned', 'rejected')
+      and account_index = any(%(account_indexes)s::bytea[])
+    limit 1
+    """,
+    never_null=("attempt",),
+)
+
+
+async def page_credit(
+    tx: OpensTransactions | Transaction, company_id: CompanyId, credit_id: CreditId
+) -> PageCredit | None:
+    """The credit, if it is paid by link."""
+    return await PAGE_CREDIT.first(tx, company_id=company_id, credit_id=credit_id)
+
+
+async def last_attempt(
+    tx: OpensTransactions | Transaction, company_id: CompanyId, credit_id: CreditId
+) -> PageAttempt | None:
+    """What was accepted last, if anything was."""
+    return await PAGE_ATTEMPT.first(tx, company_id=company_id, credit_id=credit_id)
+
+
+async def steps_of(
+    tx: OpensTransactions | Transaction, company_id: CompanyId, credit_id: CreditId
+) -> list[Moved]:
+    """The credit's moves, the newest first."""
+    return await STEPS.all(tx, company_id=company_id, credit_id=credit_id, maximum=TIMELINE_LENGTH)
+
+
+async def was_refused(
+    tx: OpensTransactions | Transaction,
+    company_id: CompanyId,
+    credit_id: CreditId,
+    account_indexes: list[bytes],
+) -> bool:
+    """Whether the bank already gave this credit's money back from this very account."""
+    found = await REFUSED_ACCOUNT.first(
+        tx, company_id=company_id, credit_id=credit_id, account_indexes=account_indexes
+    )
+    return found is not None
+
+
+def expected(attempt: PageAttempt) -> Expected | None:
+    """By the bank's calendar: of the attempt's file, or of the next one if it has none yet."""
+    if attempt.rail is None:
+        return None
+    profile = profile_of(attempt.rail, attempt.profile)
+    arrives = attempt.value_on
+    if arrives is None:
+        if attempt.ready_at is None:
+            return None
+        arrives = value_date(profile, next_cut_off(profile, attempt.ready_at))
+    settled = settled_at(profile, arrives)
+    return Expected(arrives, settled.date())

@@ -1,0 +1,126 @@
+"""Why something cannot be done with a credit."""
+
+from jetpay.base.refusals import Conflict, Refusal
+
+
+class MoveRefused(Conflict):
+    """The table of moves has no such row."""
+
+    code = "move_refused"
+    title = "Not possible in this state"
+    sentence = "This credit is {state}; it can no longer become {to}."
+
+
+class InBankFile(Conflict):
+    """Cancelling came after the claim."""
+
+    code = "in_bank_file"
+    title = "Already in a bank file"
+    sentence = "This credit is already in bank file {bank_file} and can no longer be cancelled."
+
+
+class TooLate(Conflict):
+    """The credit has ended."""
+
+    code = "too_late"
+    title = "Too late"
+    sentence = "This credit is {state} and can no longer be cancelled."
+
+
+class Final(Conflict):
+    """No link of an ended credit can be changed."""
+
+    code = "final"
+    title = "This credit has ended"
+    sentence = "This credit is {state}; its link can no longer be changed."
+
+
+class ExternalIdTaken(Conflict):
+    """`external_id` is unique in a company."""
+
+    code = "external_id_taken"
+    title = "The external id is taken"
+    sentence = "The external_id belongs to {identifier} already."
+
+
+class IdempotencyConflict(Conflict):
+    """Same key, other request."""
+
+    code = "idempotency_conflict"
+    title = "The key was used for another request"
+    sentence = (
+        "This Idempotency-Key was used before with another value of {differs}; nothing was changed."
+    )
+
+
+class IdempotencyKeyRequired(Refusal):
+    """Clients retry by themselves, so a batch must say which lines are the same."""
+
+    code = "idempotency_key_required"
+    status = 422
+    title = "An Idempotency-Key is required"
+    sentence = "Give every line an idempotency_key, or send one in the Idempotency-Key header."
+
+
+class AmountTooLarge(Refusal):
+    """Above the bank account's own limit for one credit."""
+
+    code = "amount_too_large"
+    status = 422
+    title = "The amount is too large"
+    sentence = "The amount is above the limit for one credit from this bank account."
+
+
+class TokenLimit(Refusal):
+    """The token's own limits."""
+
+    code = "token_limit"
+    status = 403
+    title = "Above what this token may pay"
+    sentence = "This token's {limit} does not allow this credit."
+
+
+class BankAccountReturned(Refusal):
+    """The bank returned a payment to it; a person has to look first."""
+
+    code = "bank_account_returned"
+    status = 422
+    title = "The account was returned"
+    sentence = (
+        "The bank returned an earlier payment to this account; a member has to clear it first."
+    )
+
+
+class CurrencyMismatch(Refusal):
+    """There is no currency conversion."""
+
+    code = "currency_mismatch"
+    status = 422
+    title = "The currencies differ"
+    sentence = "The payee's account cannot take the currency of from_bank_account."
+
+
+class SameDetails(Refusal):
+    """A repair needs other details than those the bank refused."""
+
+    code = "same_details"
+    status = 422
+    title = "The same account again"
+    sentence = "The bank could not pay into this account; please enter another one."
+
+
+class UnlocksUsedUp(Conflict):
+    """Unlocking in a loop would be unlimited guessing."""
+
+    code = "unlocks_used_up"
+    title = "Unlocked too often"
+    sentence = "This link was unlocked three times already; issue a new link instead."
+
+
+class TooManyAnswers(Refusal):
+    """Hashing answers is dear on purpose, so one call may bring only so many."""
+
+    code = "too_many_answers"
+    status = 422
+    title = "Too many different answers"
+    sentence = "One call may bring at most {maximum} different questions and answers."

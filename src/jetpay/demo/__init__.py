@@ -1,0 +1,1 @@
+"""A whole payout, played over real HTTP on a throw-away database."""

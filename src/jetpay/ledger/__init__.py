@@ -1,0 +1,1 @@
+"""The double-entry record of where the money is."""

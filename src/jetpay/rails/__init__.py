@@ -1,0 +1,1 @@
+"""Bytes in and out of banks: formats, codes and references, without any I/O."""

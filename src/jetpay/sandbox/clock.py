@@ -1,0 +1,39 @@
+"""Turns a sandbox company's clock: what was due later is due that much sooner."""
+
+from datetime import datetime, timedelta
+
+from jetpay.base.ids import CompanyId
+from jetpay.base.refusals import Forbidden
+from jetpay.db.rows import Command, Query
+from jetpay.db.transactions import Transaction, action
+
+DAYS_MAXIMUM = 366
+
+TURN = Query(
+    timedelta,
+    """
+    update company set clock_offset = clock_offset + %(days)s * interval '24 hours'
+    where company_id = %(company_id)s and sandbox
+    returning clock_offset
+    """,
+)
+SOONER = Command(
+    """
+    update due set due_at = due_at - %(days)s * interval '24 hours'
+    where company_id = %(company_id)s
+    """
+)
+LAST_EVENT = Query(int, "select last_event_id from event_counter where company_id = %(company_id)s")
+
+
+@action
+async def turn(tx: Transaction, company_id: CompanyId, *, days: int, now: datetime) -> datetime:
+    """The company's time once its clock is `days` ahead of where it was; `now`: real time.
+
+    Refuses `Forbidden` for a live company, whose clock is the real one.
+    """
+    offset = await TURN.first(tx, company_id=company_id, days=days)
+    if offset is None:
+        raise Forbidden
+    await SOONER.run(tx, company_id=company_id, days=days)
+    return now + offset

@@ -1,0 +1,134 @@
+"""Sentences for people in their language: Babel catalogues, read as text, compiled nowhere."""
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from importlib.resources import files
+from io import BytesIO
+from typing import Any, BinaryIO, Final
+from zoneinfo import ZoneInfo
+
+from babel import Locale, dates
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import Translations
+
+from jetpay.base.money import Currency, format_money
+
+LANGUAGES: Final = ("en", "fr")
+DEFAULT: Final = "en"
+ZONE: Final = ZoneInfo("America/Toronto")
+"""Where the Canadian clearing works; its days are the ones that a payee waits."""
+ACCEPT_LANGUAGE_LENGTH: Final = 500
+
+_LOCALES: Final[Mapping[str, str]] = {"en": "en_CA", "fr": "fr_CA"}
+_FOLDERS: Final[Mapping[str, str]] = {"en": "en", "fr": "fr_CA"}
+_AUTONYMS: Final[Mapping[str, str]] = {"en": "English", "fr": "Français"}
+
+
+def mark(sentence: str) -> str:
+    """Marks a constant for the catalogues; it is translated where it is shown."""
+    return sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One language of the pages: its sentences, dates and money."""
+
+    code: str
+    locale: Locale
+    translations: Translations
+
+    @property
+    def tag(self) -> str:
+        """`fr-CA`, for `<html lang>`."""
+        return str(self.locale).replace("_", "-")
+
+    @property
+    def autonym(self) -> str:
+        """`Français`: the language's name in itself."""
+        return _AUTONYMS[self.code]
+
+    @property
+    def direction(self) -> str:
+        """`ltr` or `rtl`, for `<html dir>`."""
+        return self.locale.text_direction
+
+    def say(self, sentence: str, **values: object) -> str:
+        """The sentence in this language, its `{names}` filled in."""
+        said = self.translations.ugettext(sentence)
+        return said.format(**values) if values else said
+
+    def say_many(self, one: str, many: str, number: int) -> str:
+        """The sentence for that many, its `{number}` filled in."""
+        return self.translations.ungettext(one, many, number).format(number=number)
+
+    def money(self, amount_minor: int, currency: str) -> str:
+        """`$1,234.56` or `1 234,56 $`."""
+        return format_money(amount_minor, Currency(currency), self.code)
+
+    def day(self, day: date) -> str:
+        """`Thursday, January 22, 2026`."""
+        return dates.format_date(day, "full", self.locale)
+
+    def moment(self, at: datetime) -> str:
+        """`January 22, 2026 at 10:15 a.m. EST`, in the time of the clearing."""
+        local = at.astimezone(ZONE)
+        day = dates.format_date(local, "long", self.locale)
+        clock = dates.format_time(local, "short", tzinfo=ZONE, locale=self.locale)
+        zone = dates.get_timezone_name(
+            local, "short", locale=self.locale, zone_variant=None, return_zone=False
+        )
+        return self.say(mark("{day}, {clock} {zone}"), day=day, clock=clock, zone=zone)
+
+
+@cache
+def language(code: str) -> Language:
+    """The language `en` or `fr`; English for any other."""
+    code = code if code in LANGUAGES else DEFAULT
+    return Language(code, Locale.parse(_LOCALES[code]), _catalogue(_FOLDERS[code]))
+
+
+def preferred(accept_language: str) -> str:
+    """The language of a browser's Accept-Language header that we speak best, else English."""
+    wanted: list[tuple[float, str]] = []
+    for part in accept_language[:ACCEPT_LANGUAGE_LENGTH].split(","):
+        tag, _, quality = part.strip().partition(";q=")
+        code = tag.strip().lower().partition("-")[0]
+        try:
+            weight = float(quality or 1)
+        except ValueError:
+            continue
+        if code in LANGUAGES and weight > 0:
+            wanted.append((weight, code))
+    # max() keeps the first of equals, which is the one that the browser names first.
+    return max(wanted, key=lambda each: each[0])[1] if wanted else DEFAULT
+
+
+def _catalogue(folder: str) -> Translations:
+    source = files("jetpay") / "locales" / folder / "LC_MESSAGES" / "messages.po"
+    with source.open("rb") as file:
+        catalogue = read_po(file, locale=folder)
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+def extract_sentences(
+    file: BinaryIO,
+    _keywords: Mapping[str, Any],
+    _comment_tags: Iterable[str],
+    options: Mapping[str, Any],  # noqa: ARG001 - Babel names it
+) -> Iterator[tuple[int, str, str, list[str]]]:
+    """For `pybabel extract`: the texts of tables called `…SENTENCES`, where no call marks them."""
+    for node in ast.parse(file.read()).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        named = [target.id for target in targets if isinstance(target, ast.Name)]
+        if not any(name.endswith("SENTENCES") for name in named):
+            continue
+        for part in ast.walk(node):
+            if isinstance(part, ast.Constant) and " " in str(part.value):
+                yield part.lineno, "", str(part.value), []

@@ -1,0 +1,201 @@
+"""The shared batch: it survives everything, and no company holds up another."""
+
+import asyncio
+import random
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from jetpay.base.ids import ContactId
+from jetpay.base.refusals import Invalid, Unavailable
+from jetpay.credits import dispatch
+from jetpay.credits.births import Births, Born
+from jetpay.credits.dispatch import Dispatcher
+from jetpay.credits.queries import view
+from jetpay.db.rows import Query
+from jetpay.security.secrets import Secret
+from jetpay.services import Services, open_services
+from tests.conftest import TestServer
+from tests.world import Company, make_company
+
+CREDITS = Query(
+    int, "select count(*) from credit where company_id = %(company_id)s", never_null=("count",)
+)
+EVENTS = Query(
+    int, "select event_id from event where company_id = %(company_id)s order by event_id"
+)
+
+
+def dispatcher_of(services: Services) -> Dispatcher:
+    return services.births._dispatcher
+
+
+async def no_gap(services: Services, company: Company) -> bool:
+    numbers = await EVENTS.all(services.db, company_id=company.company_id)
+    return numbers == list(range(1, len(numbers) + 1))
+
+
+async def one(company: Company, key: str | None = None, **changes: object) -> Born:
+    return await company.services.births.one(company.asker, company.request(**changes), key=key)
+
+
+async def test_at_rest_a_credit_costs_one_statement_and_under_load_less(
+    services: Services, company: Company
+) -> None:
+    await one(company)
+    before = dispatcher_of(services).statements
+    for index in range(5):
+        await one(company, key=f"rest-{index}")
+    assert dispatcher_of(services).statements - before == 5
+    before = dispatcher_of(services).statements
+    await asyncio.gather(*(one(company, key=f"load-{index}") for index in range(200)))
+    assert dispatcher_of(services).statements - before < 50
+
+
+async def test_fifty_companies_with_bad_items_each_get_their_own_answers(
+    services: Services,
+) -> None:
+    companies = [await make_company(services, f"Company {n}") for n in range(50)]
+    asked = []
+    for number in range(1_000):
+        company = companies[number % 50]
+        is_bad = random.random() < 0.05
+        changes = {"contact_id": ContactId(uuid4())} if is_bad else {"amount": number + 1}
+        asked.append((company, is_bad, number + 1, one(company, **changes)))
+    random.shuffle(asked)
+    answers = await asyncio.gather(*(call for *_, call in asked), return_exceptions=True)
+    for (company, is_bad, amount, _), answer in zip(asked, answers, strict=True):
+        if is_bad:
+            assert isinstance(answer, Invalid)
+        else:
+            assert isinstance(answer, Born)
+            found = await view(services.db, company.company_id, answer.credit_id)
+            assert found.amount == amount
+    for company in companies:
+        assert await no_gap(services, company)
+
+
+async def test_cancelled_callers_and_killed_connections_leave_nobody_waiting(
+    services: Services, company: Company, server: TestServer, database_name: str
+) -> None:
+    tasks = [asyncio.create_task(one(company, key=f"k{n}")) for n in range(400)]
+    ended = 0
+    dsn = server.dsn("super", database_name)
+    with psycopg.connect(dsn.reveal(), autocommit=True) as connection:
+        for turn in range(10):
+            await asyncio.sleep(0.005)
+            random.choice(tasks).cancel()
+            if turn % 2:
+                found = connection.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity"
+                    " where datname = current_database() and usename = 'jetpay_app'"
+                ).fetchall()
+                ended += len(found)
+    assert ended
+    answers = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30)
+    made = [answer for answer in answers if isinstance(answer, Born)]
+    assert len({born.credit_id for born in made}) == len(made)
+    odd = [a for a in answers if not isinstance(a, Born | asyncio.CancelledError)]
+    assert odd == []
+    assert await no_gap(services, company)
+    again = [await one(company, key=f"k{n}") for n in range(0, 400, 40)]
+    known = {born.credit_id for born in made}
+    cancelled = sum(isinstance(a, asyncio.CancelledError) for a in answers)
+    assert sum(born.credit_id not in known for born in again) <= cancelled
+    assert await CREDITS.one(services.db, company_id=company.company_id) == 400
+
+
+async def test_the_loop_survives_any_exception(
+    services: Services, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dispatch, "intake", broken)
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(one(company), 5)
+    await asyncio.wait_for(one(company), 5)
+
+
+async def test_an_item_that_fails_in_the_database_fails_alone_and_its_company_goes_alone(
+    services: Services, company: Company, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What validation let through by mistake: U+0000 makes the whole statement fail."""
+    other = await make_company(services, "Other Example")
+    calls = [one(company, note="\x00")] + [one(other) for _ in range(20)]
+    answers = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 10)
+    assert isinstance(answers[0], psycopg.DataError)
+    assert all(isinstance(answer, Born) for answer in answers[1:])
+    assert company.company_id in dispatcher_of(services)._own_lane_until
+    await asyncio.wait_for(one(company), 5)
+    dispatcher_of(services)._own_lane_until.clear()
+
+
+async def test_a_locked_company_delays_no_other(
+    services: Services, company: Company, owner_dsn: Secret[str]
+) -> None:
+    other = await make_company(services, "Other Example")
+    async with await psycopg.AsyncConnection.connect(owner_dsn.reveal()) as connection:
+        await connection.execute(
+            "select from event_counter where company_id = %s for update", [company.company_id]
+        )
+        locked = [asyncio.create_task(one(company, key=f"k{n}")) for n in range(3)]
+        answers = await asyncio.wait_for(
+            asyncio.gather(*(one(other) for _ in range(30))), timeout=5
+        )
+        assert len(answers) == 30
+        assert not any(task.done() for task in locked)
+        await connection.rollback()
+    assert len({born.credit_id for born in await asyncio.gather(*locked)}) == 3
+    assert await no_gap(services, company)
+
+
+async def test_too_many_waiting_of_one_company_are_refused_at_once(
+    services: Services, company: Company
+) -> None:
+    count = dispatch.WAITING_ITEMS_PER_COMPANY + 50
+    answers = await asyncio.gather(*(one(company) for _ in range(count)), return_exceptions=True)
+    refused = [answer for answer in answers if isinstance(answer, Unavailable)]
+    assert len(refused) == 50
+    assert all(answer.retry_after for answer in refused)
+
+
+async def test_two_processes_with_the_same_keys_make_each_credit_once(
+    services: Services, company: Company, root_key: Secret[str], app_dsn: Secret[str]
+) -> None:
+    second = await open_services(services.settings, clock=services.clock)
+    try:
+        keys = [f"k{n}" for n in range(300)]
+        answers = await asyncio.gather(
+            *(
+                births.one(company.asker, company.request(), key=key)
+                for births in (services.births, second.births)
+                for key in random.sample(keys, len(keys))
+            )
+        )
+    finally:
+        await second.close()
+    assert len({born.credit_id for born in answers}) == 300
+    assert await CREDITS.one(services.db, company_id=company.company_id) == 300
+    assert await no_gap(services, company)
+
+
+async def test_when_it_stops_whoever_waits_is_told(services: Services, company: Company) -> None:
+    lonely = Dispatcher(
+        quick=services.db, patient=services.db, keyring=services.keyring, clock=services.clock
+    )
+    births = Births(
+        services.db,
+        lonely,
+        keyring=services.keyring,
+        vault=services.vault,
+        hasher=services.hasher,
+        clock=services.clock,
+    )
+    waiting = asyncio.create_task(births.one(company.asker, company.request(), key=None))
+    await asyncio.sleep(0)
+    await lonely.stop()
+    with pytest.raises(Unavailable):
+        await waiting

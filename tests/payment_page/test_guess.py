@@ -1,0 +1,175 @@
+"""Wrong answers: five per link version, whoever sends them and however fast."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from jetpay.base.refusals import Busy
+from jetpay.services import Services
+from tests.payment_page.browser import Browser
+from tests.payment_page.conftest import Link, NewBrowser, NewLink
+from tests.payment_page.facts import ask, events_of, gate_of
+from tests.world import ANSWER
+
+LOCKED = "transactions.credits.link_locked"
+Turn = Callable[[timedelta], None]
+
+
+async def test_a_wrong_answer_says_how_many_tries_are_left_and_the_fifth_locks(
+    browser: Browser, link: Link, services: Services
+) -> None:
+    await browser.open(link.token)
+    for left in (4, 3, 2):
+        page = await browser.submit(answer="wrong")
+        assert (page.status, page.step) == (422, "question")
+        assert f"You have {left} tries left." in page.words
+    page = await browser.submit(answer="wrong")
+    assert "You have 1 try left." in page.words
+    page = await browser.submit(answer="wrong")
+    assert (page.status, page.headings) == (423, ["This link is locked"])
+    assert "100.00" not in page.text
+    assert (await browser.open(link.token)).status == 423
+    assert await events_of(services.db, link) == ["requested", LOCKED]
+
+
+async def test_of_a_hundred_guesses_at_once_exactly_five_are_checked(
+    browser: Browser, link: Link, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = 0
+    verify = services.hasher.verify
+
+    async def count(*given: object) -> bool:
+        nonlocal checked
+        checked += 1
+        return await verify(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(services.hasher, "verify", count)
+    page = await browser.open(link.token)
+    form = {**page.hidden, "answer": "wrong"}
+    answers = await asyncio.gather(
+        *(browser.client.post(page.action, data=form) for _ in range(100))
+    )
+    assert checked == 5
+    statuses = sorted(each.status_code for each in answers)
+    assert statuses == [422] * 4 + [423] * 96
+    assert await gate_of(services.db, link) == (5, 0, 0, True)
+    assert (await events_of(services.db, link)).count(LOCKED) == 1
+
+
+async def test_the_right_answer_does_not_open_a_locked_link(browser: Browser, link: Link) -> None:
+    await browser.open(link.token)
+    form = browser.page.hidden
+    for _ in range(5):
+        await browser.send({**form, "answer": "wrong"})
+        browser.page.action = link.path
+    page = await browser.send({**form, "answer": ANSWER})
+    assert page.status == 423
+
+
+async def test_a_lock_does_not_end_a_visit_that_passed(
+    browser: Browser, new_browser: NewBrowser, link: Link
+) -> None:
+    await browser.to_review(link.token, ANSWER)
+    guesser = new_browser()
+    await guesser.open(link.token)
+    for _ in range(5):
+        await guesser.submit(answer="wrong")
+    assert guesser.page.status == 423
+    page = await browser.submit(decision="accept")
+    assert page.state == "initiated"
+
+
+async def test_right_answers_do_not_give_tries_back(
+    browser: Browser, new_browser: NewBrowser, link: Link, services: Services
+) -> None:
+    await browser.open(link.token)
+    await browser.submit(answer="wrong")
+    await browser.submit(answer=ANSWER)
+    other = new_browser()
+    await other.open(link.token)
+    page = await other.submit(answer="wrong")
+    assert "You have 3 tries left." in page.words
+    answered = "transactions.credits.link_answered"
+    await other.submit(answer=ANSWER)
+    assert (await events_of(services.db, link)).count(answered) == 1
+
+
+async def test_after_the_acceptance_wrong_answers_lock_nothing(
+    browser: Browser, new_browser: NewBrowser, link: Link, services: Services, turn: Turn
+) -> None:
+    await browser.to_review(link.token, ANSWER)
+    await browser.submit(decision="accept")
+    other = new_browser()
+    await other.open(link.token)
+    form, path = other.page.hidden, other.page.action
+    statuses = []
+    for _ in range(6):
+        other.page.action = path
+        statuses.append((await other.send({**form, "answer": "wrong"})).status)
+    assert statuses == [422] * 5 + [429]
+    assert await gate_of(services.db, link) == (0, 0, 5, False)
+    assert LOCKED not in await events_of(services.db, link)
+    other.page.action = path
+    assert (await other.send({**form, "answer": ANSWER})).status == 429
+    turn(timedelta(hours=24, minutes=1))
+    await other.open(link.token)
+    assert (await other.submit(answer=ANSWER)).step == "status"
+
+
+@pytest.mark.parametrize("answer", ["", "   ", "x" * 257, "\ufdfa" * 300])
+async def test_what_cannot_be_an_answer_takes_no_try(
+    browser: Browser, link: Link, services: Services, answer: str
+) -> None:
+    await browser.open(link.token)
+    page = await browser.submit(answer=answer)
+    assert (page.status, set(page.problems)) == (422, {"answer"})
+    assert await gate_of(services.db, link) is None
+
+
+async def test_a_busy_server_gives_the_try_back(
+    browser: Browser, link: Link, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> bool:
+        raise Busy
+
+    monkeypatch.setattr(services.hasher, "verify", refuse)
+    await browser.open(link.token)
+    page = await browser.submit(answer=ANSWER)
+    assert page.status == 503
+    assert int(page.headers["retry-after"]) >= 1
+    assert await gate_of(services.db, link) == (0, 0, 0, False)
+
+
+async def test_a_network_has_twenty_wrong_answers_an_hour(
+    new_browser: NewBrowser, new_link: NewLink, services: Services, turn: Turn
+) -> None:
+    address = "203.0.113.20"
+    for _ in range(5):
+        link = await new_link()
+        browser = new_browser(address)
+        await browser.open(link.token)
+        for _ in range(4):
+            assert (await browser.submit(answer="wrong")).status == 422
+    link = await new_link()
+    browser = new_browser(address)
+    await browser.open(link.token)
+    page = await browser.submit(answer=ANSWER)
+    assert (page.status, page.headers["retry-after"]) == (429, "3600")
+    assert await gate_of(services.db, link) is None
+    neighbour = new_browser("203.0.113.21")
+    await neighbour.to_details(link.token, ANSWER)
+    turn(timedelta(hours=1, minutes=6))
+    await browser.open(link.token)
+    assert (await browser.submit(answer=ANSWER)).step == "details"
+
+
+async def test_right_answers_of_a_network_are_not_counted(
+    new_browser: NewBrowser, link: Link, services: Services
+) -> None:
+    address = "203.0.113.40"
+    for _ in range(3):
+        await new_browser(address).to_details(link.token, ANSWER)
+    hits = "select sum(hits) from network_limit where network = %s"
+    assert await ask(services.db, hits, f"{address}/32") == [(0,)]
