@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from jetpay.app import create_app
+from jetpay.app import create_api
 from jetpay.services import Services
 from tests.world import Company
 
@@ -17,7 +17,7 @@ Connect = Callable[[str | None], AbstractAsyncContextManager[httpx.AsyncClient]]
 
 @pytest.fixture(scope="session")
 async def app(services: Services) -> FastAPI:
-    return create_app(services)
+    return create_api(services)
 
 
 @pytest.fixture(scope="session")

@@ -107,8 +107,8 @@ def test_nobody_outlives_a_killed_parent(installation: Installation) -> None:
     assert installation.process is not None
     installation.process.kill()
     installation.process.wait()
-    wait_until(lambda: not [each for each in family if is_alive(each)], 15)
-    wait_until(lambda: not pid_lives(postmaster), 15)
+    wait_until(lambda: not [each for each in family if is_alive(each)], 60)
+    wait_until(lambda: not pid_lives(postmaster), 60)
 
 
 def test_a_call_that_waits_is_answered_when_the_server_stops(installation: Installation) -> None:

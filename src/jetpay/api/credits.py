@@ -43,17 +43,10 @@ from jetpay.api.fields import (
 from jetpay.api.frame import router
 from jetpay.api.problems import problem
 from jetpay.base.ids import ContactId, CreditId
-from jetpay.base.refusals import (
-    Forbidden,
-    Invalid,
-    Malformed,
-    Refusal,
-    TooLarge,
-    UnsupportedMediaType,
-)
+from jetpay.base.refusals import Forbidden, Refusal
 from jetpay.companies.model import Scope
 from jetpay.credits import actions, queries
-from jetpay.credits.births import Born
+from jetpay.credits.births import Asker, Born, CreditRequest
 from jetpay.credits.model import State
 from jetpay.security.links import make_link
 
@@ -66,25 +59,29 @@ Reader = Annotated[Caller, Depends(Needs(Scope.CREDITS_READ))]
 
 
 # ------------------------------------------------------------------------------- making
-async def create(request: Request) -> dict[str, object]:
-    """`PUT /credit`; a dead token is said before anything that is wrong with the request."""
+async def put_credit(request: Request) -> Response:
+    """`PUT /credit`, when `HotPath` did not take it."""
+    asker = await asker_of(request)
     try:
-        asker = await asker_of(request)
         asked = parse(CreditTaken, await read_json(request)).request()
         key = key_of(request)
-    except (Malformed, TooLarge, UnsupportedMediaType, Invalid):
-        await authenticate(request, Scope.CREDITS)
-        raise
+    except Refusal as refusal:
+        raise await credit_refused(request, refusal) from None
+    born = await born_of(request, asker, asked, key)
+    return _json(answer_of(born, services_of(request).settings.public_url))
+
+
+async def credit_refused(request: Request, refusal: Refusal) -> Refusal:
+    """A dead token is said before anything that is wrong with the request: raises that."""
+    await authenticate(request, Scope.CREDITS)
+    return refusal
+
+
+async def born_of(request: Request, asker: Asker, asked: CreditRequest, key: str | None) -> Born:
+    """The credit; to pay into a saved account takes a scope more."""
     if asked.to_bank_account is not None:
         await _may_pay_accounts(request)
-    services = services_of(request)
-    born = await services.births.one(asker, asked, key=key)
-    return _given(born, services.settings.public_url)
-
-
-async def put_credit(request: Request) -> Response:
-    """The same where `HotPath` does not stand in front."""
-    return _json(await create(request))
+    return await services_of(request).births.one(asker, asked, key=key)
 
 
 async def post_credits(request: Request) -> Response:
@@ -111,10 +108,11 @@ async def post_credits(request: Request) -> Response:
 def _result(answer: Born | Refusal, public_url: str) -> dict[str, object]:
     if isinstance(answer, Refusal):
         return {"problem": problem(answer)}
-    return _given(answer, public_url)
+    return answer_of(answer, public_url)
 
 
-def _given(born: Born, public_url: str) -> dict[str, object]:
+def answer_of(born: Born, public_url: str) -> dict[str, object]:
+    """What the call answers for one credit."""
     link = born.link and f"{public_url}{LINK_PATH}{born.link}"
     return {"identifier": str(born.credit_id), "link": link, "amount": born.amount}
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -37,6 +38,7 @@ from jetpay.base.text import (
 from jetpay.security.secrets import Secret
 
 UUID_LENGTH: Final = 36
+IDENTIFIERS_REMEMBERED: Final = 10_000
 EXTERNAL_ID_LENGTH: Final = 100
 KEY_LENGTH: Final = 255
 LIST_MAXIMUM: Final = 200
@@ -124,12 +126,18 @@ def _email(value: str) -> str:
         raise refused_text(problem) from None
 
 
+@lru_cache(IDENTIFIERS_REMEMBERED)
+def _uuid(text: str) -> UUID:
+    # The same account and the same contacts come again and again.
+    return UUID(text)
+
+
 def _identifier(value: object) -> UUID:
     if isinstance(value, UUID):
         return value
     if isinstance(value, str) and len(value) == UUID_LENGTH:
         try:
-            return UUID(value)
+            return _uuid(value)
         except ValueError:
             pass
     raise refused("wrong_form", "This must be an identifier such as those that Jetpay gives.")

@@ -31,6 +31,8 @@ from jetpay.base.refusals import (
 )
 from jetpay.settings import Settings
 
+STATUS: Final = "jetpay.status"
+"""Where the status of the answer is left in the scope, for who measures."""
 ANY_HOST: Final = frozenset({"/healthz", "/readyz"})
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
@@ -101,6 +103,7 @@ class _Answer:
     def __init__(self, scope: Scope, send: Send, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.status: int | None = None
         self.request_id = os.urandom(REQUEST_ID_BYTES).hex()
+        self._scope = scope
         self._send = send
         self._headers = headers
         self.method: str = scope["method"]
@@ -109,10 +112,10 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.status = self._scope[STATUS] = message["status"]
             headers = list(message["headers"])
             there = {name for name, _ in headers}
-            headers.extend(header for header in self._headers if header[0] not in there)
+            headers.extend([header for header in self._headers if header[0] not in there])
             headers.append((b"x-request-id", self.request_id.encode()))
             message["headers"] = headers
         elif self.method == "HEAD" and message["type"] == "http.response.body":

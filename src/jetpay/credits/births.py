@@ -8,6 +8,7 @@ and the same request lead to the same credit and its live link.
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 
 import orjson
 
@@ -98,10 +99,11 @@ class CreditRequest:
 
     def fields(self) -> dict[str, object]:
         """The fields by name, as fingerprints take them."""
-        return {name: getattr(self, name) for name in _FIELDS}
+        return dict(zip(_FIELDS, _VALUES_OF(self), strict=True))
 
 
 _FIELDS = tuple(CreditRequest.__dataclass_fields__)
+_VALUES_OF = attrgetter(*_FIELDS)
 _FINGERPRINT = RequestFingerprint(_FIELDS)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from jetpay.base.clock import iso
 from jetpay.security.canonical_json import canonical_json
-from jetpay.security.derivation import WorkingKey, company_mac_key
+from jetpay.security.derivation import Mac, WorkingKey, company_mac
 from jetpay.security.encoding import lp
 from jetpay.security.secrets import Secret
 
@@ -29,12 +29,12 @@ _INFO: Final = b"jetpay.fingerprint.v1"
 _LABEL: Final = _INFO + b"\x00"
 
 
-def fingerprint_key(key: WorkingKey, company_id: UUID) -> bytes:
+def fingerprint_key(key: WorkingKey, company_id: UUID) -> Mac:
     """The company's key for `fingerprint`."""
-    return company_mac_key(key, company_id, _INFO)
+    return company_mac(key, company_id, _INFO)
 
 
-def fingerprint(key: bytes, field: str, value: object) -> bytes:
+def fingerprint(key: Mac, field: str, value: object) -> bytes:
     """8 bytes that change when the field's value does."""
     return _fingerprint(key, _prefix(field), value)
 
@@ -43,9 +43,8 @@ def _prefix(field: str) -> bytes:
     return _LABEL + lp(field)
 
 
-def _fingerprint(key: bytes, prefix: bytes, value: object) -> bytes:
-    message = prefix + canonical_json(_opened(value))
-    return hmac.digest(key, message, "sha256")[:FINGERPRINT_BYTES]
+def _fingerprint(key: Mac, prefix: bytes, value: object) -> bytes:
+    return key.digest(prefix + canonical_json(_opened(value)))[:FINGERPRINT_BYTES]
 
 
 class RequestFingerprint:
@@ -96,7 +95,7 @@ class RequestFingerprint:
             if not hmac.compare_digest(_at(before, position), _at(now, position))
         )
 
-    def _compute_absent(self, derived: bytes) -> tuple[bytes, ...]:
+    def _compute_absent(self, derived: Mac) -> tuple[bytes, ...]:
         nothing = dict.fromkeys(self._secret)
         return tuple(
             fingerprint(derived, name, nothing if name == SECRET_FIELDS_NAME else None)
@@ -115,7 +114,7 @@ def _opened(value: object) -> object:
     if isinstance(value, Secret):
         return value.reveal()
     if isinstance(value, UUID):
-        return str(value)
+        return value.hex
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, Mapping):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
-from jetpay.security.derivation import WorkingKey, company_mac_key
+from jetpay.security.derivation import WorkingKey, company_mac
 from jetpay.security.encoding import INSTALLATION, b64url, unb64url
 
 LINK_BYTES: Final = 45
@@ -120,5 +120,4 @@ def check_link(
 
 
 def _mac(key: WorkingKey, company_id: UUID, signed: bytes) -> bytes:
-    derived = company_mac_key(key, company_id, _INFO)
-    return hmac.digest(derived, _LABEL + signed, "sha256")[:MAC_BYTES]
+    return company_mac(key, company_id, _INFO).digest(_LABEL + signed)[:MAC_BYTES]

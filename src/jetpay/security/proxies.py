@@ -9,7 +9,7 @@ from typing import Any, Final
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-ADDRESSES_REMEMBERED: Final = 4_096
+CLIENTS_REMEMBERED: Final = 4_096
 FORWARDED_MAXIMUM: Final = 100
 """More hops than any request takes; what lies behind them is not looked at."""
 
@@ -26,8 +26,13 @@ class Client:
 
 def client_of(scope: Mapping[str, Any], trusted: Sequence[Network]) -> Client:
     """The client of an ASGI scope; `trusted` is `JETPAY_TRUSTED_PROXIES`."""
-    peer = _address((scope.get("client") or ("", 0))[0])
     lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return _client((scope.get("client") or ("", 0))[0], tuple(lines), tuple(trusted))
+
+
+@lru_cache(CLIENTS_REMEMBERED)
+def _client(host: str, lines: tuple[bytes, ...], trusted: tuple[Network, ...]) -> Client:
+    peer = _address(host)
     if peer is None:
         return Client(None, is_certain=False)
     if not _within(peer, trusted):
@@ -53,7 +58,6 @@ def _within(address: Address, networks: Sequence[Network]) -> bool:
     return any(address in network for network in networks if network.version == address.version)
 
 
-@lru_cache(ADDRESSES_REMEMBERED)
 def _address(text: str) -> Address | None:
     try:
         address = ip_address(text)
