@@ -1,5 +1,6 @@
 """Idempotency remembers keyed fingerprints of fields, and names the one that differs."""
 
+import hmac
 import json
 from datetime import UTC, datetime
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jetpay.security.canonical_json import canonical_json
-from jetpay.security.derivation import WorkingKey
+from jetpay.security.derivation import Mac, WorkingKey
 from jetpay.security.fingerprints import RequestFingerprint, fingerprint, fingerprint_key
 from jetpay.security.secrets import Secret
 from tests.security.vectors import COMPANY, KEY_BYTES, OTHER_COMPANY, working_key
@@ -84,7 +85,7 @@ def test_a_fingerprint_depends_on_key_field_and_value() -> None:
         fingerprint(key, "not", "ea"),
         fingerprint(key, "note", ["a"]),
         fingerprint(fingerprint_key(KEY, OTHER_COMPANY), "note", "a"),
-        fingerprint(KEY_BYTES, "note", "a"),
+        fingerprint(Mac(KEY_BYTES), "note", "a"),
     }
     assert len(others) == 5
     assert base not in others
@@ -123,3 +124,9 @@ def test_what_is_stored_is_short_and_numbered() -> None:
     assert len(packed) == 1 + 3 * 8
     assert packed[0] == 4
     assert OPERATION.pack(KEY, OTHER_COMPANY, REQUEST)[1:9] != packed[1:9]
+
+
+@given(key=st.binary(min_size=1, max_size=64), message=st.binary(max_size=300))
+def test_a_mac_of_kept_states_is_hmac_sha_256(key: bytes, message: bytes) -> None:
+    mac = Mac(key)
+    assert mac.digest(message) == mac.digest(message) == hmac.digest(key, message, "sha256")

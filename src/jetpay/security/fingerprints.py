@@ -114,7 +114,7 @@ def _opened(value: object) -> object:
     if isinstance(value, Secret):
         return value.reveal()
     if isinstance(value, UUID):
-        return value.hex
+        return str(value)
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, Mapping):
