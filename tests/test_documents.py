@@ -4,7 +4,9 @@ import ast
 import importlib
 import pkgutil
 import re
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from fastapi.routing import APIRoute
@@ -17,12 +19,17 @@ from jetpay.banking import canada
 from jetpay.base import text
 from jetpay.base.refusals import all_refusals
 from jetpay.companies.model import Scope
+from jetpay.credits.states import TABLE
+from jetpay.rails.fail_reasons import FAIL_REASONS
 from jetpay.security import answers
 from jetpay.settings import PREFIX, Settings, variable
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "jetpay"
+DOCUMENTS = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
 SKIPPED = re.compile(r"\.__main__$")
+LINK = re.compile(r"(?:\]\(|src=\")([^)\"\s]+)[)\"]")
+ELSEWHERE = ("http://", "https://", "mailto:")
 
 
 def table(document: str, heading: str) -> list[list[str]]:
@@ -102,6 +109,40 @@ def setting_rows() -> Iterator[tuple[str, str, str]]:
         yield f"`{variable(name)}`", shown, str(field.description)
 
 
+def move_rows() -> Iterator[tuple[str, ...]]:
+    for row in TABLE:
+        yield (
+            row.number,
+            f"`{row.from_state}`" if row.from_state else "–",
+            f"`{row.to_state}`",
+            row.cause.replace("_", " "),
+            ", ".join(sorted(kind.replace("_", " ") for kind in row.who)),
+            f"`{row.debit}`" if row.debit else "–",
+            f"`{row.credit}`" if row.credit else "–",
+        )
+
+
+def reason_rows() -> Iterator[tuple[str, ...]]:
+    for reason in FAIL_REASONS.values():
+        codes = (", ".join(each) or "–" for each in (reason.cpa005, reason.nacha, reason.iso20022))
+        then = "asks the payee" if reason.repairable else "held" if reason.held else "fails"
+        yield (f"`{reason.name}`", *codes, reason.direction.value, then)
+
+
+def anchors(document: Path) -> set[str]:
+    """The names that GitHub gives to the headings."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+def leads_nowhere(document: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = document.parent / path if path else document
+    if not target.resolve().is_relative_to(ROOT) or not target.exists():
+        return True
+    return bool(anchor) and anchor not in anchors(target)
+
+
 def test_every_problem_is_in_the_list_of_errors() -> None:
     assert written("errors.md", "Problems") == lines(problem_rows())
 
@@ -127,9 +168,7 @@ def test_every_setting_is_in_the_configuration() -> None:
 
 def test_no_document_names_a_setting_that_there_is_not() -> None:
     known = {variable(name) for name in Settings.model_fields}
-    for path in [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]:
-        if "design" in path.parts:
-            continue
+    for path in DOCUMENTS:
         for name in re.findall(rf"\b{PREFIX}[A-Z][A-Z_]+\b", path.read_text()):
             if not name.startswith("JETPAY_TEST_"):
                 assert name.removesuffix("_FILE").rstrip("_") in known | {"JETPAY"}, (path, name)
@@ -141,3 +180,52 @@ def test_a_refusal_can_be_told_to_a_stranger() -> None:
         assert re.fullmatch(r"[a-z][a-z0-9_]*", refusal.code), refusal
         assert refusal.sentence.rstrip("}").endswith((".", "{problem")), refusal
         assert 400 <= refusal.status < 600, refusal
+
+
+def test_every_row_of_the_table_of_moves_is_in_the_document() -> None:
+    assert written("money-moves.md", "The table of moves") == lines(move_rows())
+
+
+def test_every_fail_reason_is_in_the_document() -> None:
+    assert written("money-moves.md", "Fail reasons") == lines(reason_rows())
+
+
+def test_every_link_leads_somewhere() -> None:
+    broken = [
+        f"{document.relative_to(ROOT)}: {link}"
+        for document in DOCUMENTS
+        for link in LINK.findall(document.read_text())
+        if not link.startswith(ELSEWHERE) and leads_nowhere(document, link)
+    ]
+    assert broken == []
+
+
+def test_a_link_that_leads_nowhere_is_seen() -> None:
+    readme = ROOT / "README.md"
+    assert not leads_nowhere(readme, "docs/api.md#scopes")
+    for link in ("docs/nothing.md", "docs/api.md#nothing", "../elsewhere.md", "#nothing"):
+        assert leads_nowhere(readme, link), link
+
+
+def test_every_test_that_a_document_names_is_there() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    for path in DOCUMENTS:
+        for name in re.findall(r"`(test_\w+)`", path.read_text()):
+            assert f"def {name}(" in source, (path, name)
+
+
+def test_every_library_has_its_reason_and_is_used() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {re.split(r"[\[><=]", each)[0] for each in project["dependencies"]}
+    document = (ROOT / "docs/decisions/0005-kept-libraries.md").read_text()
+    first_cells = re.findall(r"^\| ([a-z][^|]*?) \|", document, re.MULTILINE)
+    kept = {name for cell in first_cells for name in re.split(r", | \(.*", cell) if name}
+    assert kept - {"library"} == wanted
+    source = "".join(path.read_text() for path in SOURCE.rglob("*.py"))
+    used = {
+        distribution.lower().replace("_", "-")
+        for module, distributions in packages_distributions().items()
+        if re.search(rf"(?:import|from|find_spec\()\W*{re.escape(module)}\b", source)
+        for distribution in distributions
+    }
+    assert wanted - used == set()

@@ -94,8 +94,8 @@ class Receiver:
             header = jws.extract_compact(token.encode()).headers()
             if header.get("typ") != TOKEN_TYPE:
                 raise NotGenuine("the token is not a webhook's")
-            kid = header.get("kid")
-            signed = jws.deserialize_compact(token, self._key(kid), algorithms=["RS256"])
+            key = self._key(str(header.get("kid")))
+            signed = jws.deserialize_compact(token, key, algorithms=["RS256"])
             claims = json.loads(signed.payload)
         except (JoseError, ValueError) as error:
             raise NotGenuine("the token's signature is not right") from error
@@ -103,7 +103,7 @@ class Receiver:
             raise NotGenuine("the token has no claims")
         return claims
 
-    def _key(self, kid: object) -> KeySet:
+    def _key(self, kid: str) -> KeySet:
         now = self._clock()
         age = now - self._fetched_at
         is_unknown = kid not in self._keys and age >= FETCH_AT_MOST_EVERY_SECONDS
@@ -114,7 +114,7 @@ class Receiver:
                 for key in found["keys"]
             }
             self._fetched_at = now
-        key = self._keys.get(str(kid))
+        key = self._keys.get(kid)
         if key is None:
             raise NotGenuine("the token was signed with an unknown key")
         return key

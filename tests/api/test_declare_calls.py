@@ -12,7 +12,7 @@ from jetpay.api.openapi import openapi_of
 from jetpay.api.reference import kind_of
 from jetpay.companies.model import Scope
 from tests.api.conftest import Connect
-from tests.world import Company, make_company
+from tests.world import Company
 
 OPEN = {"/.well-known/jwks.json"}
 
@@ -92,30 +92,6 @@ async def test_no_call_answers_a_token_without_its_scope(
         refused = answer.status_code == 403
         # The hot path reads the token with the statement that makes the credit.
         assert refused or (path == "/credit" and answer.status_code == 422), (method, path)
-
-
-async def test_every_identifier_of_another_company_is_unknown(
-    document: dict[str, Any], company: Company, client: httpx.AsyncClient
-) -> None:
-    other = await make_company(company.services)
-    born = await other.services.births.one(other.asker, other.request(), key=None)
-    theirs = [other.contact, other.bank_account, await other.contact_account(), born.credit_id,
-              other.company_id, other.token_id]  # fmt: skip
-    bodies: dict[str, dict[str, Any]] = {
-        "/transaction/{identifier}/link": {"action": "show"},
-        "/bank_files/{identifier}": {"action": "mark_sent"},
-    }
-    for method, path, operation in calls(document):
-        if "{identifier}" not in path:
-            continue
-        said = set()
-        for identifier in (*theirs, uuid4(), "nonsense"):
-            body = bodies.get(path, {}) if "requestBody" in operation else None
-            url = path.format(identifier=identifier)
-            answer = await client.request(method, url, json=body)
-            said.add((answer.status_code, answer.content))
-        assert len(said) == 1, (method, path, said)
-        assert said.pop()[0] == 404, (method, path)
 
 
 async def test_no_text_of_a_query_reaches_the_database_unchecked(

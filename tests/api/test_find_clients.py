@@ -21,6 +21,7 @@ CASES: list[Case] = [
     ("all are ours", "10.0.0.1", ["10.0.0.3, 10.0.0.2"], True, "10.0.0.1", True),
     ("no header", "10.0.0.1", [], True, "10.0.0.1", True),
     ("IPv6", "fd00::1", ["2001:db8::5"], True, "2001:db8::5", True),
+    ("IPv6 with a zone", "10.0.0.1", ["fe80::1%eth0"], True, "fe80::1", True),
     ("IPv4 in IPv6", "::ffff:10.0.0.1", ["::ffff:198.51.100.1"], True, "198.51.100.1", True),
     ("an unnamed proxy", "127.0.0.1", ["198.51.100.1"], False, "127.0.0.1", False),
     ("an unnamed private proxy", "172.16.0.1", ["198.51.100.1"], False, "172.16.0.1", False),

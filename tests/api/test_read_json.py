@@ -158,3 +158,11 @@ def test_a_refusal_tells_no_value() -> None:
             parse_json(raw.encode())
         assert SEEN not in repr(refused.value.__dict__)
         assert SEEN not in str(refused.value)
+
+
+async def test_a_name_that_is_no_text_is_not_repeated(client: httpx.AsyncClient) -> None:
+    half = b'{"credits": [{}], "\\ud800": 1}'
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "k"}
+    answer = await client.post("/credits", headers=headers, content=half)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "?"

@@ -13,6 +13,7 @@ from jetpay.base.ids import BankAccountId, ContactId
 from jetpay.base.refusals import Forbidden, Invalid, Unauthorized
 from jetpay.companies.model import Scope
 from jetpay.companies.tokens import TokenLimits, revoke_token
+from jetpay.contacts.erasure import erase_contact
 from jetpay.credits.births import Born
 from jetpay.credits.model import State
 from jetpay.credits.queries import TIMELINE, view
@@ -24,6 +25,7 @@ from jetpay.credits.refusals import (
     TooManyAnswers,
 )
 from jetpay.db.rows import Query
+from jetpay.events.model import OPERATOR
 from jetpay.ledger.prove import prove
 from jetpay.security.secrets import Secret
 from jetpay.services import Services
@@ -172,6 +174,19 @@ async def test_a_revoked_token_makes_nothing_from_the_next_statement_on(
         await services.births.one(other.asker, company.request(), key=None)
 
 
+async def test_a_dead_token_learns_nothing_of_what_it_made_before(
+    services: Services, company: Company
+) -> None:
+    other = await company.new_token()
+    await services.births.one(other.asker, company.request(), key="k")
+    await revoke_token(services.db, company.company_id, other.token_id, now=NOON)
+    for asked in (company.request(), company.request(amount=1)):
+        with pytest.raises(Unauthorized):
+            await services.births.one(other.asker, asked, key="k")
+        [answer] = await services.births.many(other.asker, [(asked, "k")])
+        assert isinstance(answer, Unauthorized)
+
+
 async def test_a_token_without_the_scope_is_forbidden(services: Services, company: Company) -> None:
     reader = await company.new_token(Scope.CREDITS_READ)
     with pytest.raises(Forbidden):
@@ -223,6 +238,33 @@ async def test_a_credit_to_a_saved_account_is_born_initiated_with_its_attempt_an
     assert found.reference is not None
     proof = await prove(services.db, company.company_id)
     assert proof.clean, proof.differences
+
+
+async def test_a_token_that_lost_its_right_pays_no_saved_account(
+    services: Services, company: Company
+) -> None:
+    asked = company.request(to_bank_account=await company.contact_account())
+    revoked = await company.new_token()
+    await revoke_token(services.db, company.company_id, revoked.token_id, now=NOON)
+    elsewhere = await company.new_token(limits=TokenLimits(networks=[ip_network("192.0.2.0/24")]))
+    for token in (revoked, elsewhere):
+        with pytest.raises(Unauthorized):
+            await services.births.one(token.asker, asked, key=None)
+    narrow = await company.new_token(Scope.CREDITS)
+    with pytest.raises(Forbidden):
+        await services.births.one(narrow.asker, asked, key=None)
+    await services.births.one(replace(elsewhere.asker, client="192.0.2.7"), asked, key=None)
+    assert await CREDITS.one(services.db, company_id=company.company_id) == 1
+
+
+async def test_nobody_is_paid_who_is_being_erased(services: Services, company: Company) -> None:
+    asked = company.request(to_bank_account=await company.contact_account())
+    async with services.db.transaction() as tx:
+        await erase_contact(tx, company.company_id, company.contact, by=OPERATOR, at=NOON)
+        paying = asyncio.create_task(services.births.one(company.asker, asked, key=None))
+        await asyncio.sleep(0.2)
+    with pytest.raises(Invalid):
+        await paying
 
 
 async def test_a_saved_account_must_be_the_contacts_own(
@@ -334,3 +376,20 @@ async def test_event_numbers_have_no_gap_whatever_was_refused(
     numbers = await events_of(services, company)
     assert numbers == list(range(1, len(numbers) + 1))
     assert await CREDITS.one(services.db, company_id=company.company_id) == 40
+
+
+async def test_an_account_whose_rail_has_no_bank_profile_yet_keeps_its_credits_held(
+    services: Services, company: Company, owner_dsn: Secret[str]
+) -> None:
+    account = await company.contact_account()
+    with psycopg.connect(owner_dsn.reveal()) as connection:
+        connection.execute(
+            "update bank_account set rail = 'cpa005', state = 'draft' where bank_account_id = %s",
+            [company.bank_account],
+        )
+    born = await services.births.one(
+        company.asker, company.request(to_bank_account=account), key=None
+    )
+    found = await view(services.db, company.company_id, born.credit_id)
+    assert (found.state, found.waiting_for) == (State.INITIATED, "held")
+    assert found.expected_on(NOON) is None

@@ -5,19 +5,23 @@ from datetime import timedelta
 
 import pytest
 
+from jetpay.credits.actions import reissue_link
 from jetpay.credits.attempts import AcceptedDetails
 from jetpay.credits.drafts import (
     Draft,
     ReviewChanged,
     Reviewing,
     accept_reviewed,
+    decline_by_payee,
     find_draft,
     reviewed_of,
     save_draft,
 )
+from jetpay.credits.model import State
 from jetpay.credits.page_queries import PageCredit, page_credit
 from jetpay.credits.payee_sessions import PayeeSession, find_session, forget_old, start_session
 from jetpay.db.rows import Command, Query
+from jetpay.events.model import OPERATOR
 from jetpay.security.forms import reviewed_token
 from jetpay.security.sealed_files import CannotOpen
 from jetpay.services import Services
@@ -174,3 +178,26 @@ async def test_a_draft_lasts_an_hour_and_is_then_forgotten(
     assert await STORED.first(services.db, **place) is not None
     await forget_old(services.db, now=later + timedelta(seconds=1))
     assert await STORED.first(services.db, **place) is None
+
+
+async def test_a_session_that_ended_meanwhile_accepts_and_declines_nothing(
+    services: Services, company: Company, credit: PageCredit
+) -> None:
+    session = await passed(services, credit)
+    draft = await save(services, session)
+    await reissue_link(
+        services.db,
+        credit.company_id,
+        credit.credit_id,
+        link_key_id=credit.link_key_id,
+        by=OPERATOR,
+        at=NOON,
+        now=NOON,
+    )
+    with pytest.raises(ReviewChanged):
+        await accept(services, session, reviewing(services, credit, draft))
+    with pytest.raises(ReviewChanged):
+        await decline_by_payee(services.db, session, reason=None, at=NOON, now=NOON)
+    found = await page_credit(services.db, company.company_id, credit.credit_id)
+    assert found is not None
+    assert found.state is State.REQUESTED

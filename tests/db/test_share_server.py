@@ -1,6 +1,8 @@
 """The embedded server: started by the first, joined by others, stopped by the last."""
 
 import os
+import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import psycopg
 import pytest
 
 from jetpay.db.embedded import SOCKET_PATH_BYTES, EmbeddedServer, Role
+from jetpay.db.postgres_account import ServerRefused
 from tests.db.conftest import Holder, postmaster, processes
 
 
@@ -122,6 +125,24 @@ def test_a_path_too_long_for_a_socket_gets_a_folder_nobody_can_guess(data_dir: P
         assert server._socket_folder() != folders[0]
         assert select(server, "select 1") == 1
     server._socket_folder().rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+def test_a_socket_folder_that_somebody_else_made_is_told_no_password(data_dir: Path) -> None:
+    deep = data_dir / ("a" * SOCKET_PATH_BYTES)
+    data_dir.chmod(0o711)
+    with EmbeddedServer.acquire(deep, durable=False) as server:
+        folder = server._socket_folder()
+    os.chown(folder, 65_534, 65_534)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / ".s.PGSQL.5432"))
+        listener.listen()
+        listener.setblocking(False)
+        with pytest.raises(ServerRefused, match="must belong to"):
+            EmbeddedServer.acquire(deep, durable=False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    shutil.rmtree(folder)
 
 
 def test_a_folder_with_spaces_and_a_quote_works(data_dir: Path) -> None:

@@ -1,7 +1,11 @@
 """A form is taken from our own page in the same browser, and from nowhere else."""
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import pytest
 
+from jetpay.payment_page import posted
 from jetpay.services import Services
 from tests.payment_page.browser import ACCOUNT, Browser
 from tests.payment_page.conftest import Link, NewBrowser, NewLink
@@ -104,6 +108,21 @@ async def test_what_is_no_form_is_refused(
         link.path, content=body, headers={"Content-Type": content_type}
     )
     assert response.status_code == status
+
+
+async def test_a_form_that_does_not_come_is_given_up(
+    browser: Browser, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posted, "BODY_SECONDS", 0.05)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"answer="
+        await asyncio.sleep(5)
+
+    await browser.open(link.token)
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    response = await browser.client.post(link.path, content=slow(), headers=form)
+    assert response.status_code == 400
 
 
 async def test_hostile_text_is_refused_or_shown_as_text(browser: Browser, link: Link) -> None:

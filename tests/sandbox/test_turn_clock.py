@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from jetpay.base.refusals import Forbidden
+from jetpay.base.refusals import Forbidden, Invalid
 from jetpay.credits.model import State
 from jetpay.db.rows import Query
+from jetpay.sandbox.clock import FURTHEST
 from jetpay.worker.advance import advance
 from tests.stage import Stage
 from tests.world import NOON
@@ -65,6 +66,12 @@ async def test_a_year_is_a_matter_of_seconds(stage: Stage) -> None:
 async def test_a_live_company_s_clock_is_the_real_one(live: Stage) -> None:
     with pytest.raises(Forbidden):
         await advance(live.services, live.company_id, 1)
+
+
+async def test_it_is_turned_by_a_century_at_most(stage: Stage) -> None:
+    with pytest.raises(Invalid):
+        await advance(stage.services, stage.company_id, FURTHEST.days + 1)
+    assert await stage.now() == NOON
 
 
 async def test_two_at_once_turn_it_twice(stage: Stage) -> None:

@@ -124,3 +124,24 @@ async def test_callers_that_leave_do_not_let_more_threads_run(slow: Slow) -> Non
     slow.stop = True
     assert await second
     assert slow.most == 1
+
+
+async def test_one_company_s_new_answers_leave_the_pool_to_everybody_s_payees(
+    hasher: AnswerHasher,
+) -> None:
+    stored = await hasher.hash(OTHER_COMPANY, ROW, RIGHT)
+    many = [asyncio.create_task(hasher.hash(COMPANY, ROW, RIGHT)) for _ in range(100)]
+    await asyncio.sleep(0)
+    assert await hasher.verify(OTHER_COMPANY, ROW, RIGHT, stored)
+    answers = await asyncio.gather(*many, return_exceptions=True)
+    made = [answer for answer in answers if isinstance(answer, AnswerHash)]
+    assert len(made) in range(10, 32)
+    assert all(isinstance(answer, AnswerHash | Busy) for answer in answers)
+
+
+async def test_ten_answers_a_second_are_hashed_without_a_wait(hasher: AnswerHasher) -> None:
+    began = time.monotonic()
+    await asyncio.gather(*(hasher._wait_turn(COMPANY) for _ in range(10)))
+    assert time.monotonic() - began < 0.05
+    await hasher._wait_turn(COMPANY)
+    assert time.monotonic() - began >= 0.05

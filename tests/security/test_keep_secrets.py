@@ -92,6 +92,13 @@ def test_a_refused_field_is_not_echoed(value: object) -> None:
     assert refused.value.errors()[0]["loc"] == ("short",)
 
 
+def test_half_a_character_is_no_secret_text() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Form.model_validate({"answer": f"{SEED}\ud800", "short": "a"})
+    assert refused.value.errors()[0]["type"] == "string_unicode"
+    assert SEED not in repr(refused.value)
+
+
 def test_the_schema_says_that_the_field_is_only_written() -> None:
     properties = Form.model_json_schema()["properties"]
     assert properties["answer"] == {"type": "string", "writeOnly": True, "title": "Answer"}

@@ -53,6 +53,8 @@ def test_any_2xx_is_a_success(status: int) -> None:
         ("-5", 30),
         ("", 30),
         ("²", 30),
+        ("Thu, 22 Jan " + "9" * 40 + " 10:25:30 GMT", 30),
+        ("Thu, 22 Jan 2026 10:25:30 +" + "9" * 40, 30),
     ],
 )
 def test_retry_after_is_obeyed_up_to_an_hour(header: str, seconds: float) -> None:

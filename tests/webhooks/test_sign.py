@@ -16,6 +16,7 @@ from standardwebhooks.webhooks import Webhook as StandardWebhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from jetpay.receiver import EventsMissing, NotGenuine, Receiver, new_events
+from jetpay.security.encoding import b64url
 from jetpay.security.keys import Purpose
 from jetpay.security.signing import key_set, payload_hash, signing_key
 from jetpay.webhooks import queries
@@ -130,7 +131,9 @@ async def test_the_receiver_kit_refuses_a_changed_byte_of_the_token(
         parts[part] = changed_text(parts[part])
         with pytest.raises(NotGenuine):
             receiver_of(stage).verify(f"Bearer {'.'.join(parts)}", call.body)
-    for header in (None, "", "Bearer", token, f"Basic {token}", "Bearer a.b.c"):
+    odd_key = b64url(b'{"alg":"RS256","typ":"webhook+jwt","kid":[]}')
+    odd = f"Bearer {odd_key}.{token.partition('.')[2]}"
+    for header in (None, "", "Bearer", token, f"Basic {token}", "Bearer a.b.c", odd):
         with pytest.raises(NotGenuine):
             receiver_of(stage).verify(header, call.body)
 

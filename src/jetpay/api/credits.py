@@ -78,9 +78,15 @@ async def credit_refused(request: Request, refusal: Refusal) -> Refusal:
 
 
 async def born_of(request: Request, asker: Asker, asked: CreditRequest, key: str | None) -> Born:
-    """The credit; to pay into a saved account takes a scope more."""
+    """The credit; to pay into a saved account takes a scope more.
+
+    What the shared statement does not make is asked for the token beforehand, or a dead one
+    would learn what is there.
+    """
     if asked.to_bank_account is not None:
         await _may_pay_accounts(request)
+    elif asked.security_question is not None:
+        await authenticate(request, Scope.CREDITS)
     return await services_of(request).births.one(asker, asked, key=key)
 
 

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from jetpay.api.auth import bearer_token, services_of
-from jetpay.api.body import parse, parse_json
+from jetpay.api.body import field_name, parse, parse_json
 from jetpay.api.fields import (
     ExternalId,
     GuideTaken,
@@ -166,7 +166,10 @@ def raw_lines(request: Request, body: bytes) -> Sequence[Any]:
         if not isinstance(value, dict) or not isinstance(value.get("credits"), list):
             raise Invalid([FieldError("credits", "required", "This must be a list of credits.")])
         for name in value.keys() - {"credits"}:
-            raise Invalid([FieldError(name[:40], "unknown_field", "This call has no such field.")])
+            unknown = FieldError(
+                field_name([name]), "unknown_field", "This call has no such field."
+            )
+            raise Invalid([unknown])
         lines = value["credits"]
     if not 1 <= len(lines) <= LINES_MAXIMUM:
         message = f"Send 1 to {LINES_MAXIMUM} credits at once."

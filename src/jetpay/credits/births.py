@@ -24,7 +24,7 @@ from jetpay.base.ids import (
 )
 from jetpay.base.refusals import FieldError, Forbidden, Invalid, Refusal, Unauthorized
 from jetpay.companies.questions import PreparedQuestion, prepare_question
-from jetpay.credits.dispatch import Answer, Dispatcher
+from jetpay.credits.dispatch import DEAD_TOKEN, Answer, Dispatcher
 from jetpay.credits.intake import Existing, Made, NewCredit, Problem, existing, intake
 from jetpay.credits.refusals import (
     AmountTooLarge,
@@ -149,8 +149,9 @@ class Births:
     async def one(self, asker: Asker, request: CreditRequest, *, key: str | None) -> Born:
         """One credit.
 
+        Of a question or saved account the caller has asked the token; else the statement does.
         Refuses what the request names wrongly, `IdempotencyConflict`, `ExternalIdTaken`, and
-        `Unavailable` when the database stays away or too many wait.
+        `Unavailable`.
         """
         line = self._line(asker, request, key)
         if request.to_bank_account is not None or request.security_question is not None:
@@ -193,7 +194,8 @@ class Births:
     async def _chunk(self, asker: Asker, lines: Sequence[_Line]) -> list[Born | Refusal]:
         items = [line.item for line in lines]
         made = await intake(self._db, items, link_key_id=self._link_key(), at=self._clock.now())
-        unclear = [item for item in items if not made[item.credit_id].made]
+        rows = [(item, made[item.credit_id]) for item in items]
+        unclear = [i for i, row in rows if not row.made and row.problem not in DEAD_TOKEN]
         found = await existing(self._db, asker.company_id, unclear) if unclear else {}
         return [
             await _or_refusal(self._bulk_born(asker, line, made[line.item.credit_id], found))

@@ -7,7 +7,7 @@ from jetpay.base.ids import BankAccountId, CompanyId
 from jetpay.companies import due
 from jetpay.db.rows import Query
 from jetpay.db.transactions import Transaction
-from jetpay.rails.profiles import next_cut_off, profile_of
+from jetpay.rails.profiles import PROFILES, next_cut_off, profile_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,13 @@ PROFILE = Query(
 async def arm_cutoff(
     tx: Transaction, company_id: CompanyId, bank_account_id: BankAccountId, at: datetime
 ) -> None:
-    """Arm the first cut-off not before `at`, business time, of a company's own bank account."""
+    """Arm the first cut-off not before `at`, business time, of a company's own bank account.
+
+    An account whose rail has no bank profile yet has no cut-off: its credits wait, held.
+    """
     found = await PROFILE.one(tx, company_id=company_id, bank_account_id=bank_account_id)
     assert found.rail is not None
+    if (found.profile or found.rail) not in PROFILES:
+        return
     cut_off = next_cut_off(profile_of(found.rail, found.profile), at)
     await due.arm(tx, company_id, due.BANK_FILE_CUTOFF, bank_account_id, at=cut_off)

@@ -23,6 +23,7 @@ from jetpay.credits.intake import (
     Existing,
     Made,
     NewCredit,
+    Problem,
     existing,
     intake,
 )
@@ -31,10 +32,12 @@ from jetpay.security.keys import Keyring
 
 BATCH_ITEMS = 500
 WAITING_ITEMS = 2_000
-WAITING_ITEMS_PER_COMPANY = 400
+WAITING_ITEMS_PER_COMPANY = 200
 OWN_LANE_SECONDS = 60.0
 DATABASE_AWAY_SECONDS = 10.0
 RECONNECT_SECONDS = 0.2
+
+DEAD_TOKEN = frozenset({Problem.UNAUTHORIZED, Problem.FORBIDDEN})
 
 log = structlog.get_logger(__name__)
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError)
@@ -238,6 +241,8 @@ class Dispatcher:
                 os._exit(70)
             if row.made or row.company_id is None:
                 waiting.answer(Answer(row, None))
+            elif row.problem in DEAD_TOKEN:
+                waiting.answer(Answer(row, None))  # what is there already is not for this token
             elif row.problem is None or waiting.item.idempotency_key is not None:
                 unclear[waiting.company_id].append(waiting)
             else:

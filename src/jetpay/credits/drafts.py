@@ -11,7 +11,12 @@ from jetpay.credits.actions import accept, decline
 from jetpay.credits.attempts import Acceptance, AcceptedDetails
 from jetpay.credits.model import LockedCredit
 from jetpay.credits.page_queries import PageCredit
-from jetpay.credits.payee_sessions import DRAFT_LASTS, PayeeSession, end_sessions
+from jetpay.credits.payee_sessions import (
+    DRAFT_LASTS,
+    PayeeSession,
+    end_sessions,
+    may_still_act,
+)
 from jetpay.credits.states import lock
 from jetpay.db.rows import Query
 from jetpay.db.transactions import Transaction, action
@@ -160,9 +165,7 @@ async def accept_reviewed(
     business time, `now`: real time.
     """
     # The credit first: whoever has its lock is the faster one, and both take locks in one order.
-    credit = (await lock(tx, session.company_id, [session.credit_id])).get(session.credit_id)
-    if credit is None:
-        raise ReviewChanged
+    credit = await _lock_for(tx, session)
     row = await TAKE.first(
         tx,
         company_id=session.company_id,
@@ -192,9 +195,21 @@ async def accept_reviewed(
 async def decline_by_payee(
     tx: Transaction, session: PayeeSession, *, reason: str | None, at: datetime, now: datetime
 ) -> None:
-    """The payee does not want it: every session of the credit ends, every draft goes."""
+    """The payee does not want it: every session of the credit ends, every draft goes.
+
+    Refuses `ReviewChanged` when the session was ended meanwhile.
+    """
+    await _lock_for(tx, session)
     await decline(tx, session.company_id, session.credit_id, reason=reason, at=at)
     await end_sessions(tx, session.company_id, session.credit_id, now=now)
+
+
+async def _lock_for(tx: Transaction, session: PayeeSession) -> LockedCredit:
+    """The credit under its lock, for a session that lives under the same lock."""
+    credit = (await lock(tx, session.company_id, [session.credit_id])).get(session.credit_id)
+    if credit is None or not await may_still_act(tx, session, credit):
+        raise ReviewChanged
+    return credit
 
 
 def reviewed_of(

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from jetpay.base.ids import CompanyId, CreditId
-from jetpay.credits.model import State
+from jetpay.credits.model import LockedCredit, State
 from jetpay.db.rows import Command, Query
 from jetpay.db.transactions import OpensTransactions, Transaction, action
 from jetpay.security.secrets import Secret
@@ -52,6 +52,16 @@ FIND: Final = Query(
     select digest, company_id, credit_id, link_version, gate, read_only, created_at, seen_at,
            ended_at
     from payee_session where digest = %(digest)s
+    """,
+)
+# A row lock, so that two forms of one session follow each other.
+FIND_LOCKED: Final = Query(
+    PayeeSession,
+    """
+    select digest, company_id, credit_id, link_version, gate, read_only, created_at, seen_at,
+           ended_at
+    from payee_session where company_id = %(company_id)s and digest = %(digest)s
+    for no key update
     """,
 )
 START: Final = Command(
@@ -109,6 +119,20 @@ async def find_session(
     """The session of a cookie, dead or alive; None for a stranger's or a misspelled one."""
     digest = session_digest(cookie_value)
     return None if digest is None else await FIND.first(tx, digest=digest)
+
+
+async def may_still_act(tx: Transaction, session: PayeeSession, credit: LockedCredit) -> bool:
+    """Whether nobody ended it since the request was read; `credit` is locked.
+
+    A link that was issued again, or a yes elsewhere, holds from its commit on.
+    """
+    found = await FIND_LOCKED.first(tx, company_id=session.company_id, digest=session.digest)
+    return (
+        found is not None
+        and found.ended_at is None
+        and not found.read_only
+        and found.link_version == credit.link_version
+    )
 
 
 async def start_session(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jetpay.base.ids import BankAccountId, CompanyId, ContactId, TokenId
-from jetpay.base.refusals import FieldError, Invalid
+from jetpay.base.refusals import FieldError, Forbidden, Invalid, Unauthorized
 from jetpay.companies.questions import PreparedQuestion, add_question
 from jetpay.credits.attempts import Acceptance, AcceptedDetails, open_attempt
 from jetpay.credits.cutoffs import arm_cutoff
@@ -59,11 +59,16 @@ class _Account:
 
 
 @dataclass(frozen=True, slots=True)
+class _Token:
+    max_amount: int | None
+    max_per_day: int | None
+    may_pay_accounts: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Surroundings:
     clock_offset: timedelta
     language: str
-    max_amount: int | None
-    max_per_day: int | None
 
 
 COUNT_OF_DAY = Query(
@@ -93,15 +98,27 @@ ACCOUNTS = Query(
     for key share
     """,
 )
+TOKEN = Query(
+    _Token,
+    """
+    select max_amount, max_per_day, scopes @> '{credits,bank_accounts}' as may_pay_accounts
+    from api_token
+    where company_id = %(company_id)s and token_id = %(token_id)s
+      and revoked_at is null and (expires_at is null or expires_at > %(now)s)
+      and (allowed_networks is null
+           or coalesce(%(client)s::inet <<= any(allowed_networks), false))
+    """,
+    never_null=("may_pay_accounts",),
+)
+# Held until the commit, so that the contact cannot be erased meanwhile.
 SURROUNDINGS = Query(
     _Surroundings,
     """
-    select co.clock_offset, c.language, t.max_amount, t.max_per_day
-    from company co
-    join contact c on c.company_id = co.company_id
-    join api_token t on t.company_id = co.company_id
-    where co.company_id = %(company_id)s and c.contact_id = %(contact_id)s
-      and t.token_id = %(token_id)s and c.erased_at is null
+    select co.clock_offset, c.language
+    from contact c join company co on co.company_id = c.company_id
+    where c.company_id = %(company_id)s and c.contact_id = %(contact_id)s
+      and c.erased_at is null
+    for key share of c
     """,
 )
 INSERT_INITIATED = Command(
@@ -160,15 +177,14 @@ async def create_to_account(
 ) -> None:
     """A credit to an account that the contact has on file: born `initiated`, with attempt 1.
 
-    Raises `NothingMade` when it collides with another credit, `Invalid` for what is not the
-    company's, `AmountTooLarge`, `TokenLimit`, `CurrencyMismatch` and `BankAccountReturned`.
+    Raises `NothingMade` when it collides with another credit, `Unauthorized` and `Forbidden` as
+    the token is now, `Invalid` for what is not the company's, `AmountTooLarge`, `TokenLimit`,
+    `CurrencyMismatch` and `BankAccountReturned`.
     """
-    around = await SURROUNDINGS.first(
-        tx, company_id=company_id, contact_id=item.contact_id, token_id=token_id
-    )
+    await _check_token(tx, company_id, token_id, item, now=now)
+    around = await SURROUNDINGS.first(tx, company_id=company_id, contact_id=item.contact_id)
     if around is None:
         raise not_found("contact_id")
-    await _check_token(tx, company_id, token_id, item, around, now=now)
     source, target = await _accounts(tx, company_id, item, to_bank_account_id)
     at = now + around.clock_offset
     inserted = await INSERT_INITIATED.run(
@@ -223,13 +239,19 @@ async def _check_token(
     company_id: CompanyId,
     token_id: TokenId,
     item: NewCredit,
-    around: _Surroundings,
     *,
     now: datetime,
 ) -> None:
-    if around.max_amount is not None and item.amount > around.max_amount:
+    token = await TOKEN.first(
+        tx, company_id=company_id, token_id=token_id, client=item.client, now=now
+    )
+    if token is None:
+        raise Unauthorized
+    if not token.may_pay_accounts:
+        raise Forbidden
+    if token.max_amount is not None and item.amount > token.max_amount:
         raise TokenLimit(limit="max_amount")
-    if around.max_per_day is not None:
+    if token.max_per_day is not None:
         await _count(tx, company_id, token_id, item.amount, now=now)
 
 

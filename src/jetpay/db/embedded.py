@@ -173,7 +173,10 @@ class EmbeddedServer:
 
     def _address(self) -> str:
         return make_conninfo(
-            host=str(self._socket_folder()), port=5432, connect_timeout=CONNECT_SECONDS
+            host=str(self._socket_folder()),
+            port=5432,
+            connect_timeout=CONNECT_SECONDS,
+            require_auth="scram-sha-256",
         )
 
     def _password_file(self, role: Role) -> Path:
@@ -205,7 +208,14 @@ class EmbeddedServer:
             os.close(lock)
 
     def _answers(self) -> bool:
-        """Whether it is up; waits while it recovers. A pid says nothing: it may be another's."""
+        """Whether it is up; waits while it recovers. A pid says nothing: it may be another's.
+
+        So may be a folder outside of ours: whoever answers there would be told a password.
+        """
+        folder = self._socket_folder()
+        if not os.path.lexists(folder):
+            return False
+        self._account.check_owns(folder)
         give_up = time.monotonic() + RECOVERY_SECONDS
         address = make_conninfo(self._address(), user="jetpay_super", dbname="postgres").encode()
         while (ping := pq.PGconn.ping(address)) == pq.Ping.REJECT and time.monotonic() < give_up:

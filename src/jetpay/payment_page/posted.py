@@ -1,9 +1,10 @@
 """Reading a posted form, and whether it is one of ours."""
 
+import asyncio
 from typing import Final
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from jetpay.base.refusals import Malformed, TooLarge, UnsupportedMediaType
 from jetpay.payment_page.visits import Visit
@@ -18,6 +19,7 @@ from jetpay.security.keys import Keyring
 
 BODY_BYTES: Final = 32 * 1024
 """A reason of 500 characters, nine bytes each when encoded, and everything else."""
+BODY_SECONDS: Final = 30
 FIELDS_AT_MOST: Final = 32
 FORMS: Final = ("question", "details", "change", "review", "decline", "leave")
 
@@ -27,10 +29,14 @@ async def read_form(request: Request) -> dict[str, str]:
     if not content_type_allowed(request.headers.get("content-type")):
         raise UnsupportedMediaType
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES:
-            raise TooLarge
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_BYTES:
+                    raise TooLarge
+    except (TimeoutError, ClientDisconnect):
+        raise Malformed from None
     try:
         pairs = parse_qsl(
             body.decode("ascii"),

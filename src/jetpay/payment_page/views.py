@@ -265,7 +265,7 @@ class PaymentPage:
             return self._onward(now, asked)
         notice = sentences.ELSEWHERE
         if now.step is Step.QUESTION:
-            notice = sentences.TAKEN
+            notice = sentences.TAKEN if is_late(now.credit) else sentences.ENDED
         elif isinstance(refusal, ReviewChanged):
             notice = sentences.LOOK_AGAIN
         return await self._steps.show(now, asked.at_view(None), status=CONFLICT, notice=notice)

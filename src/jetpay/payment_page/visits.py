@@ -127,7 +127,7 @@ class Visitors:
             if cookie.startswith(SESSION_PREFIX)
             else await self._by_visit(visit.credit.credit_id, cookie, now)
         )
-        return found or visit
+        return found or replace(visit, session=None, draft=None)
 
     def cookie_name(self, credit_id: CreditId) -> str:
         return visit_cookie_name(credit_id, secure=self._secure)

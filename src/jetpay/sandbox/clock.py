@@ -3,11 +3,15 @@
 from datetime import datetime, timedelta
 
 from jetpay.base.ids import CompanyId
-from jetpay.base.refusals import Forbidden
+from jetpay.base.refusals import FieldError, Forbidden, Invalid
 from jetpay.db.rows import Command, Query
 from jetpay.db.transactions import Transaction, action
 
 DAYS_MAXIMUM = 366
+FURTHEST = timedelta(days=36_525)
+"""A century: what happens after the year 9999 nobody could read any more, other companies'
+workers and webhooks included.
+"""
 
 TURN = Query(
     timedelta,
@@ -30,10 +34,14 @@ LAST_EVENT = Query(int, "select last_event_id from event_counter where company_i
 async def turn(tx: Transaction, company_id: CompanyId, *, days: int, now: datetime) -> datetime:
     """The company's time once its clock is `days` ahead of where it was; `now`: real time.
 
-    Refuses `Forbidden` for a live company, whose clock is the real one.
+    Refuses `Forbidden` for a live company, whose clock is the real one, and `Invalid` beyond
+    `FURTHEST`.
     """
     offset = await TURN.first(tx, company_id=company_id, days=days)
     if offset is None:
         raise Forbidden
+    if offset > FURTHEST:
+        message = f"A sandbox's clock is at most {FURTHEST.days} days ahead."
+        raise Invalid([FieldError("days", "out_of_range", message)])
     await SOONER.run(tx, company_id=company_id, days=days)
     return now + offset

@@ -63,6 +63,7 @@ def _address(text: str) -> Address | None:
         address = ip_address(text)
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    # A zone (fe80::1%eth0) means nothing here and is no key of a limit.
-    return mapped or address
+    if isinstance(address, IPv6Address):
+        # A zone (fe80::1%eth0) means nothing here, and no database takes it for an address.
+        return address.ipv4_mapped or IPv6Address(int(address))
+    return address

@@ -1,6 +1,7 @@
 """A wrapper for values that must never be printed, logged, pickled or echoed."""
 
 import hmac
+from collections.abc import Mapping
 from typing import Any, Final, Generic, NoReturn, TypeVar, final, get_args
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
@@ -101,8 +102,14 @@ def _wrap(value: Any) -> Secret[Any]:
 def _validate_wrapped(
     wrapped: Secret[Any], inner: core_schema.ValidatorFunctionWrapHandler
 ) -> Secret[Any]:
+    first: Mapping[str, Any]
     try:
-        return Secret(inner(wrapped.reveal()))
+        value = inner(wrapped.reveal())
+        if isinstance(value, str):
+            value.encode()  # half of a surrogate pair is no text, and no hash takes it
+        return Secret(value)
+    except UnicodeEncodeError:
+        first = {"type": "string_unicode", "msg": "This is not a text."}
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     # Raised outside the handler: no chained exception carries the value.

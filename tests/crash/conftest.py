@@ -1,0 +1,5 @@
+"""The crash tests run a whole installation."""
+
+from tests.serve.conftest import installation
+
+__all__ = ["installation"]
