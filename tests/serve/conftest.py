@@ -116,6 +116,7 @@ def installation() -> Iterator[Installation]:
         for each in family:
             if each.is_running():
                 each.kill()
+        psutil.wait_procs(family, 10)  # or they would still use the database server
     if (folder / "postgres").exists():
         EmbeddedServer.acquire(folder).release()
     shutil.rmtree(folder, ignore_errors=True)

@@ -65,13 +65,12 @@ def leave_when_told() -> None:
     """Until a loop takes the signals over: unwind, giving back the embedded server."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # of `leave_in_time`: ends the process
 
 
 def leave_in_time() -> None:
-    """Whatever still runs in a while is cut off."""
-    timer = threading.Timer(LEAVES_WITHIN_SECONDS, os._exit, (1,))
-    timer.daemon = True
-    timer.start()
+    """Whatever still runs in a while is cut off: by the kernel, for Python may be what is stuck."""
+    signal.setitimer(signal.ITIMER_REAL, LEAVES_WITHIN_SECONDS)
 
 
 def _leave(_: int, __: FrameType | None) -> None:

@@ -54,6 +54,7 @@ class HttpWorker:
         self._route_of: RouteOf = lambda _: None
         self._services: Services | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_leaving = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -94,6 +95,9 @@ class HttpWorker:
             count_request(method=method, route=route, status=status, seconds=seconds)
 
     def _leave(self) -> None:
+        if self._is_leaving:
+            return  # Granian, told twice, waits for itself and holds all of Python up
+        self._is_leaving = True
         leave_in_time()
         self._start(self._end_waits_then_stop())
 
