@@ -166,3 +166,15 @@ async def test_a_name_that_is_no_text_is_not_repeated(client: httpx.AsyncClient)
     answer = await client.post("/credits", headers=headers, content=half)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "?"
+
+
+@pytest.mark.timeout(10)
+def test_a_key_that_stands_twice_is_found_without_comparing_all_with_all() -> None:
+    keys = ",".join(f'"k{number}":1' for number in range(90_000))
+    with pytest.raises(Invalid):
+        parse_json(f'{{{keys},"k89999":1}}'.encode())
+
+
+def test_more_objects_than_any_request_has_are_not_even_decoded() -> None:
+    with pytest.raises(Malformed):
+        parse_json(b"[" + b"{}," * 100_000 + b"{}]")

@@ -24,6 +24,8 @@ BULK_BYTES: Final = 16 * 1024 * 1024
 BODY_SECONDS: Final = 30
 DEPTH: Final = 32
 NUMBER_CHARACTERS: Final = 20
+CONTAINERS: Final = 100_000
+"""Objects and lists in one body; 10,000 credits need a third of that."""
 ERRORS: Final = 50
 """How many wrong fields one answer lists."""
 JSON_TYPE: Final = "application/json"
@@ -100,6 +102,8 @@ async def read_bytes(request: Request, limit: int) -> bytes:
 
 def parse_json(raw: bytes) -> Any:
     """Raises `Malformed`, `Invalid` for a key that stands twice; never quotes what was sent."""
+    if raw.count(b"{") + raw.count(b"[") > CONTAINERS:
+        raise Malformed
     try:
         value = _DECODER.decode(raw.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -127,8 +131,11 @@ def _items(container: Mapping[str, object] | list[object]) -> Iterable[object]:
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise Duplicate(next(key for key in keys if keys.count(key) > 1))
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise Duplicate(key)
+            seen.add(key)
     return found
 
 

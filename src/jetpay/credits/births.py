@@ -1,8 +1,7 @@
 """How a company's credits come to be: which lane each takes, and what is answered.
 
-Most go through the shared batch. Those that need more (an account on file, a question of
-their own, a token with a daily limit) are made one by one. Whatever the lane, the same key
-and the same request lead to the same credit and its live link.
+Most go through the shared batch; those with an account on file, a question of their own or a
+daily limit are made one by one. The same key and request lead to the same credit in any lane.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
@@ -48,7 +47,7 @@ BULK_STATEMENT_ITEMS = 500
 
 
 DIFFERENT_ANSWERS = 50
-"""In one call; each is a quarter of a tenth of a second of computing."""
+"""In one call; each takes 26 ms of computing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +193,7 @@ class Births:
     async def _chunk(self, asker: Asker, lines: Sequence[_Line]) -> list[Born | Refusal]:
         items = [line.item for line in lines]
         made = await intake(self._db, items, link_key_id=self._link_key(), at=self._clock.now())
-        rows = [(item, made[item.credit_id]) for item in items]
-        unclear = [i for i, row in rows if not row.made and row.problem not in DEAD_TOKEN]
+        unclear = [i for i in items if not made[i.credit_id].made]
         found = await existing(self._db, asker.company_id, unclear) if unclear else {}
         return [
             await _or_refusal(self._bulk_born(asker, line, made[line.item.credit_id], found))
@@ -282,6 +280,8 @@ class Births:
             )
         except NothingMade:
             pass
+        except (Unauthorized, Forbidden):
+            raise
         except Refusal as error:
             # What cannot be made today may be a repetition of what was made yesterday.
             refusal = error
@@ -330,6 +330,8 @@ class Births:
             token = await self._link(asker, made.id, 1, made.link_key_id)
             return Born(made.id, token, line.item.amount)
         found, problem = answer.existing, answer.made.problem
+        if problem in DEAD_TOKEN:
+            raise _refusal(problem)
         is_same = found is not None and found.credit_id == line.item.credit_id
         if found is None or not (is_same or found.same_key):
             if problem is not None or found is None:
