@@ -29,6 +29,8 @@ PREFIX: Final = "jetpay-metrics-"
 LOCK: Final = "lock"
 OFF: Final = "off"
 SOCKET_MODE: Final = 0o660
+STATUS: Final = "jetpay.status"
+"""Where the application leaves the status of its answer in the ASGI scope."""
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 # No label holds a company, an identifier or an address (security rule 26).

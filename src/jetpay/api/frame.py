@@ -29,10 +29,9 @@ from jetpay.base.refusals import (
     Refusal,
     Unavailable,
 )
+from jetpay.metrics import STATUS
 from jetpay.settings import Settings
 
-STATUS: Final = "jetpay.status"
-"""Where the status of the answer is left in the scope, for who measures."""
 ANY_HOST: Final = frozenset({"/healthz", "/readyz"})
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"

@@ -14,7 +14,7 @@ MAX_FRAMES: Final = 40
 
 # Their texts name types and identifiers of the program. Every other foreign text may quote the
 # value that was wrong: an account number that is no integer, a key that is not in a mapping.
-_SAFE: Final = (AttributeError, ImportError, NameError, NotImplementedError)
+_SAFE: Final = (AttributeError, ImportError, NameError)
 
 
 def describe_failure(error: BaseException) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from jetpay.db.pool import describe_error
-from jetpay.metrics import count_request
+from jetpay.metrics import STATUS, count_request
 from jetpay.serve.child import Inheritance, leave_in_time
 from jetpay.services import Services, open_services
 from jetpay.settings import Settings
@@ -31,8 +31,6 @@ MakeApp = Callable[[Services], tuple[App, RouteOf]]
 UNKNOWN_ROUTE: Final = "unknown"
 COLLECT_AFTER: Final = (20_000, 20, 100)
 """Requests make many objects that live until the next commit; looking at them pays later."""
-STATUS: Final = "jetpay.status"
-"""Where the application leaves the status of its answer in the scope."""
 REFRESH_SECONDS: Final = 60.0
 """Keys that others made or took away are known before they are used."""
 
