@@ -207,12 +207,16 @@ def page(running: Site) -> None:
 
 
 def bulk(running: Site, calls: int) -> None:
-    """`POST /credits` in requests of 10,000, two at once, as a company may."""
+    """`POST /credits` in requests of 10,000 that differ, two at once, as a company may."""
     credit = json.loads(running.body)
+    lines = [
+        credit | {"amount": 1_000 + n, "statement": f"Payment {n}", "note": f"Order {n}"}
+        for n in range(BULK)
+    ]
 
     def one(_: int) -> int:
-        lines = {"credits": [credit] * BULK}
-        answer = running.call("POST", "/credits", lines, Idempotency_Key=uuid4().hex)
+        sent = {"credits": lines}
+        answer = running.call("POST", "/credits", sent, Idempotency_Key=uuid4().hex)
         return sum("identifier" in result for result in answer["results"])
 
     began = time.perf_counter()

@@ -19,7 +19,8 @@ from jetpay.companies.questions import PreparedQuestion, prepare_question
 from jetpay.companies.tokens import NO_LIMITS, TokenLimits, create_token
 from jetpay.contacts.actions import create_contact
 from jetpay.contacts.model import NewContact
-from jetpay.credits.births import Asker, CreditRequest
+from jetpay.credits.births import Asker
+from jetpay.credits.intake import CreditRequest
 from jetpay.events.model import OPERATOR
 from jetpay.security.rootkeys import generate_root_key
 from jetpay.security.secrets import Secret

@@ -2,18 +2,22 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from uuid import uuid4
 
 import psycopg
 import pytest
 
 from jetpay.base.ids import ContactId
-from jetpay.base.refusals import Invalid, Unavailable
+from jetpay.base.refusals import Invalid, RateLimited, Unavailable
 from jetpay.credits import dispatch
 from jetpay.credits.births import Births, Born
 from jetpay.credits.dispatch import Dispatcher
 from jetpay.credits.queries import view
+from jetpay.db.pool import Database
 from jetpay.db.rows import Query
+from jetpay.db.transactions import Transaction
 from jetpay.security.secrets import Secret
 from jetpay.services import Services, open_services
 from tests.conftest import TestServer
@@ -207,3 +211,77 @@ async def test_when_it_stops_whoever_waits_is_told(services: Services, company: 
     await lonely.stop()
     with pytest.raises(Unavailable):
         await waiting
+
+
+async def test_a_locked_contact_delays_no_other_company(
+    services: Services, company: Company, owner_dsn: Secret[str]
+) -> None:
+    """Its counter is free; the insert itself waits, as for a key that another call has in hand."""
+    other = await make_company(services, "Other Example")
+    async with await psycopg.AsyncConnection.connect(owner_dsn.reveal()) as connection:
+        await connection.execute(
+            "select from contact where company_id = %s for update", [company.company_id]
+        )
+        calls = [one(each) for _ in range(15) for each in (company, other)]
+        tasks = [asyncio.create_task(call) for call in calls]
+        answers = await asyncio.wait_for(asyncio.gather(*tasks[1::2]), timeout=5)
+        assert all(isinstance(answer, Born) for answer in answers)
+        assert not any(task.done() for task in tasks[::2])
+        await connection.rollback()
+    assert len({born.credit_id for born in await asyncio.gather(*tasks[::2])}) == 15
+    dispatcher_of(services)._own_lane_until.clear()
+
+
+class LosesAnswers:
+    """A database whose connection breaks after the commit, before its answer, once."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.lost = 0
+
+    def connection(self) -> AbstractAsyncContextManager[psycopg.AsyncConnection]:
+        return self._db.connection()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with self._db.transaction() as tx:
+            yield tx
+        if not self.lost:
+            self.lost += 1
+            message = "server closed the connection unexpectedly"
+            raise psycopg.OperationalError(message)
+
+
+@pytest.mark.parametrize("kind", ["saved account", "own question"])
+async def test_a_commit_whose_answer_was_lost_is_found_and_not_made_again(
+    services: Services, company: Company, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds: dict[str, dict[str, object]] = {
+        "saved account": {"to_bank_account": await company.contact_account()},
+        "own question": {
+            "security_question": "Which street did we meet in?",
+            "security_answer": Secret("Larch Alley"),
+        },
+    }
+    breaks = LosesAnswers(services.db)
+    monkeypatch.setattr(services.births, "_db", breaks)
+    asked = company.request(**kinds[kind])
+    born = await services.births.one(company.asker, asked, key=None)
+    assert breaks.lost == 1
+    assert await CREDITS.one(services.db, company_id=company.company_id) == 1
+    assert (await view(services.db, company.company_id, born.credit_id)).amount == born.amount
+    assert await no_gap(services, company)
+
+
+async def test_a_third_call_with_many_lines_at_once_is_refused(
+    services: Services, company: Company
+) -> None:
+    births = services.births
+    with births.bulk_call(company.company_id), births.bulk_call(company.company_id):
+        with pytest.raises(RateLimited), births.bulk_call(company.company_id):
+            pass
+        other = await make_company(services, "Other Example")
+        with births.bulk_call(other.company_id):
+            pass
+    with births.bulk_call(company.company_id):
+        pass

@@ -168,16 +168,12 @@ def item(number: int, company: Company) -> NewCredit:
     keys = {0: f"key-{number + 1}", 1: f"key-{number + 1}", 2: None, 3: None}
     externals = {4: f"external-{number + 1}", 5: f"new-{uuid7()}"}
     return NewCredit(
-        digest=company.asker.digest,
-        credit_id=CreditId(uuid7()),
-        contact_id=company.contact,
-        from_bank_account_id=company.bank_account,
-        amount=number + 1,
-        statement="Planned",
-        external_id=externals.get(kind),
+        CreditId(uuid7()),
+        company.request(amount=number + 1, statement="Planned", external_id=externals.get(kind)),
+        company.asker.digest,
+        client="127.0.0.1",
         idempotency_key=keys.get(kind, f"new-{uuid7()}"),
         fingerprint=b"",
-        client="127.0.0.1",
     )
 
 

@@ -85,7 +85,7 @@ def test_a_fingerprint_depends_on_key_field_and_value() -> None:
         fingerprint(key, "not", "ea"),
         fingerprint(key, "note", ["a"]),
         fingerprint(fingerprint_key(KEY, OTHER_COMPANY), "note", "a"),
-        fingerprint(Mac(KEY_BYTES), "note", "a"),
+        fingerprint(Mac.under(KEY_BYTES), "note", "a"),
     }
     assert len(others) == 5
     assert base not in others
@@ -128,5 +128,5 @@ def test_what_is_stored_is_short_and_numbered() -> None:
 
 @given(key=st.binary(min_size=1, max_size=64), message=st.binary(max_size=300))
 def test_a_mac_of_kept_states_is_hmac_sha_256(key: bytes, message: bytes) -> None:
-    mac = Mac(key)
+    mac = Mac.under(key)
     assert mac.digest(message) == mac.digest(message) == hmac.digest(key, message, "sha256")

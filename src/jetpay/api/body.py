@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
+from starlette.types import Receive
 
 from jetpay.base.refusals import (
     FieldError,
@@ -81,23 +82,33 @@ def check_type(request: Request, *types: str) -> None:
 
 async def read_bytes(request: Request, limit: int) -> bytes:
     """Raises `TooLarge`, `TooSlow`, and `Malformed` when the client went away."""
-    chunks: list[bytes] = []
-    size = 0
+    task = asyncio.current_task()
+    assert task is not None
+    # What `asyncio.timeout` does, at a fifth of its price: this stands on the hot path.
+    timer = asyncio.get_running_loop().call_later(BODY_SECONDS, task.cancel, TooSlow.code)
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            is_more = True
-            while is_more:
-                message = await request.receive()
-                if message["type"] != "http.request":
-                    raise Malformed  # the client went away
-                chunk, is_more = message.get("body", b""), message.get("more_body", False)
-                size += len(chunk)
-                if size > limit:
-                    raise TooLarge
-                chunks.append(chunk)
-    except TimeoutError:
-        raise TooSlow from None
-    return b"".join(chunks)
+        return await _read(request.receive, limit)
+    except asyncio.CancelledError as cancelled:
+        if cancelled.args == (TooSlow.code,) and task.uncancel() == 0:
+            raise TooSlow from None
+        raise
+    finally:
+        timer.cancel()
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size, is_more = 0, True
+    while is_more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Malformed  # the client went away
+        chunk, is_more = message.get("body", b""), message.get("more_body", False)
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def parse_json(raw: bytes) -> Any:

@@ -1,5 +1,6 @@
 """The calls about credits: make, read, list, cancel, and what happens to their links."""
 
+import asyncio
 from datetime import datetime
 from typing import Annotated
 
@@ -46,7 +47,8 @@ from jetpay.base.ids import ContactId, CreditId
 from jetpay.base.refusals import Forbidden, Refusal
 from jetpay.companies.model import Scope
 from jetpay.credits import actions, queries
-from jetpay.credits.births import Asker, Born, CreditRequest
+from jetpay.credits.births import Asker, Born
+from jetpay.credits.intake import CreditRequest
 from jetpay.credits.model import State
 from jetpay.security.links import make_link
 
@@ -93,16 +95,16 @@ async def born_of(request: Request, asker: Asker, asked: CreditRequest, key: str
 async def post_credits(request: Request) -> Response:
     """`POST /credits`: each line on its own; a bad one never stops a good one."""
     await authenticate(request, Scope.CREDITS)
-    asker = await asker_of(request)
+    asker, services = await asker_of(request), services_of(request)
     check_length(request, BULK_BYTES)
     check_type(request, JSON, NDJSON)
-    body = await read_bytes(request, BULK_BYTES)
-    lines = await read_lines(raw_lines(request, body), key_of(request))
-    if any(line.request and line.request.to_bank_account for line in lines):
-        await _may_pay_accounts(request)
-    services = services_of(request)
-    asked = [(line.request, line.key) for line in lines if line.request is not None]
-    answers = iter(await services.births.many(asker, asked))
+    with services.births.bulk_call(asker.company_id):
+        body = await read_bytes(request, BULK_BYTES)
+        lines = await read_lines(await asyncio.to_thread(raw_lines, request, body), key_of(request))
+        if any(line.request and line.request.to_bank_account for line in lines):
+            await _may_pay_accounts(request)
+        asked = [(line.request, line.key) for line in lines if line.request is not None]
+        answers = iter(await services.births.many(asker, asked))
     url = services.settings.public_url
     results = [
         {"index": index} | _result(line.refusal or next(answers), url)

@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from operator import attrgetter
+from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import AfterValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from jetpay.api.auth import bearer_token, services_of
@@ -23,13 +22,13 @@ from jetpay.api.fields import (
     checked_key,
     refused,
 )
-from jetpay.base.ids import BankAccountId, ContactId
 from jetpay.base.money import MAX_AMOUNT_MINOR
 from jetpay.base.refusals import FieldError, Invalid, Malformed, Refusal, Unauthorized
 from jetpay.base.text import NOTE_LENGTH, STATEMENT_LENGTH
 from jetpay.companies.questions import QUESTION_LENGTH
 from jetpay.credits.actions import LinkAction
-from jetpay.credits.births import Asker, CreditRequest
+from jetpay.credits.births import Asker
+from jetpay.credits.intake import CreditRequest
 from jetpay.credits.refusals import IdempotencyKeyRequired
 from jetpay.rails.rail import fold_to_ascii
 from jetpay.security.proxies import client_address
@@ -78,21 +77,10 @@ class CreditTaken(GuideTaken):
 
     def request(self) -> CreditRequest:
         """As the births of credits take it."""
-        return CreditRequest(
-            amount=self.amount,
-            statement=self.statement,
-            note=self.note,
-            from_bank_account=BankAccountId(self.from_bank_account),
-            contact_id=ContactId(self.contact_id),
-            to_bank_account=BankAccountId(self.to_bank_account) if self.to_bank_account else None,
-            expires_at=self.expires_at,
-            security_question=self.security_question,
-            security_answer=self.security_answer,
-            external_id=self.external_id,
-            metadata=self.metadata,
-            repairs=self.repairs,
-            notify=self.notify,
-        )
+        return CreditRequest(*_ASKED(self))
+
+
+_ASKED: Final = attrgetter(*CreditRequest._fields)
 
 
 class LineTaken(CreditTaken):
@@ -120,8 +108,7 @@ class LinkTaken(Taken):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line that was read: a request with its key, or why it is none."""
 
     request: CreditRequest | None
@@ -147,14 +134,7 @@ async def asker_of(request: Request) -> Asker:
 
 def key_of(request: Request) -> str | None:
     """The Idempotency-Key. Raises `Invalid`."""
-    return _checked(request.headers.get("idempotency-key"), "Idempotency-Key")
-
-
-def _checked(key: str | None, name: str) -> str | None:
-    try:
-        return checked_key(key)
-    except PydanticCustomError as error:
-        raise Invalid([FieldError(name, "wrong_form", error.message())]) from None
+    return checked_key(request.headers.get("idempotency-key"))
 
 
 def raw_lines(request: Request, body: bytes) -> Sequence[Any]:
@@ -194,11 +174,10 @@ def _line(value: object, header_key: str | None) -> Line:
                 raise Malformed
             value = parse_json(value)
         taken = parse(LineTaken, value)
-        key = _checked(taken.idempotency_key, "idempotency_key") or header_key
+        key = checked_key(taken.idempotency_key, "idempotency_key") or header_key
         line = Line(taken.request(), key or "")
     except Refusal as refusal:
-        key = value.get("idempotency_key") if isinstance(value, dict) else None
-        line = Line(None, "", refusal)
-    if not (key or header_key):
+        return Line(None, "", refusal)
+    if not key:
         raise IdempotencyKeyRequired
     return line

@@ -40,6 +40,7 @@ from jetpay.security.secrets import Secret
 UUID_LENGTH: Final = 36
 IDENTIFIERS_REMEMBERED: Final = 10_000
 EXTERNAL_ID_LENGTH: Final = 100
+KEY_HEADER: Final = "Idempotency-Key"
 KEY_LENGTH: Final = 255
 LIST_MAXIMUM: Final = 200
 LIST_DEFAULT: Final = 50
@@ -194,21 +195,25 @@ ExternalId = Annotated[str, Length(EXTERNAL_ID_LENGTH, 1)]
 SecretText = Annotated[Secret[str], Field(json_schema_extra={"maxLength": 256})]
 
 
-def checked_key(key: str | None) -> str | None:
-    """The Idempotency-Key as it is; raises `Invalid`."""
+def checked_key(key: str | None, name: str = KEY_HEADER) -> str | None:
+    """The key as it is. Raises `Invalid` for the field `name`."""
     if key is None or (len(key) <= KEY_LENGTH and _VISIBLE.fullmatch(key)):
         return key
-    message = f"An Idempotency-Key has 1 to {KEY_LENGTH} visible characters."
-    raise Invalid([FieldError("Idempotency-Key", "wrong_form", message)])
+    message = f"A key has 1 to {KEY_LENGTH} visible characters."
+    raise Invalid([FieldError(name, "wrong_form", message)])
+
+
+def _header_key(key: str | None) -> str | None:
+    return checked_key(key)  # pydantic would take its second parameter for something else
 
 
 IdempotencyKey = Annotated[
     str | None,
     Header(
-        alias="Idempotency-Key",
+        alias=KEY_HEADER,
         description="Send the same key again to be sure that only one thing is made.",
     ),
-    AfterValidator(checked_key),
+    AfterValidator(_header_key),
 ]
 Limit = Annotated[int, Query(ge=1, le=LIST_MAXIMUM, description="How many at most.")]
 After = Annotated[

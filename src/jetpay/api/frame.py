@@ -29,7 +29,9 @@ from jetpay.base.refusals import (
     Refusal,
     Unavailable,
 )
+from jetpay.db.pool import UnreachableDatabase
 from jetpay.metrics import STATUS
+from jetpay.security.seal_keys import UnknownKey
 from jetpay.settings import Settings
 
 ANY_HOST: Final = frozenset({"/healthz", "/readyz"})
@@ -125,10 +127,11 @@ class _Answer:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the database could not be reached, which a client may try again."""
-    seen = type(error)
-    names = {f"{kind.__module__}.{kind.__name__}" for kind in seen.__mro__}
-    return bool(names & {"psycopg.OperationalError", "psycopg_pool.errors.PoolTimeout"})
+    """Whether it passes by itself, so that a client may try again.
+
+    The database cannot be reached, or another process has just rotated a key.
+    """
+    return isinstance(error, UnreachableDatabase | UnknownKey)
 
 
 class AccessLog:

@@ -18,12 +18,14 @@ from jetpay.security.secrets import Secret
 QUESTION_LENGTH = 200
 QUESTION_MINIMUM = 3
 
+# The same row again is one whose commit nobody heard of.
 ADD = Command(
     """
     insert into security_question (company_id, question_id, question, answer_hash,
                                    pepper_key_id, own, created_at)
     values (%(company_id)s, %(question_id)s, %(question)s, %(answer_hash)s, %(pepper)s,
             %(own)s, %(at)s)
+    on conflict (company_id, question_id) do nothing
     """
 )
 USE = Command("update company set question_id = %(question_id)s where company_id = %(company_id)s")

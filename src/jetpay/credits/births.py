@@ -4,67 +4,68 @@ Most go through the shared batch; those with an account on file, a question of t
 daily limit are made one by one. The same key and request lead to the same credit in any lane.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from operator import attrgetter
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
-import orjson
+import psycopg
 
 from jetpay.base.clock import Clock
 from jetpay.base.ids import (
     BankAccountId,
     CompanyId,
-    ContactId,
     CreditId,
     QuestionId,
     TokenId,
     uuid7,
 )
-from jetpay.base.refusals import FieldError, Forbidden, Invalid, Refusal, Unauthorized
+from jetpay.base.refusals import Forbidden, RateLimited, Refusal, Unauthorized
 from jetpay.companies.questions import PreparedQuestion, prepare_question
-from jetpay.credits.dispatch import DEAD_TOKEN, Answer, Dispatcher
-from jetpay.credits.intake import Existing, Made, NewCredit, Problem, existing, intake
+from jetpay.credits.dispatch import (
+    DATABASE_AWAY_SECONDS,
+    DEAD_TOKEN,
+    RECONNECT_SECONDS,
+    Answer,
+    Dispatcher,
+)
+from jetpay.credits.intake import (
+    CreditRequest,
+    Existing,
+    Made,
+    NewCredit,
+    Problem,
+    existing,
+    intake,
+    refusal_of,
+)
 from jetpay.credits.refusals import (
-    AmountTooLarge,
     ExternalIdTaken,
     IdempotencyConflict,
     TokenLimit,
     TooManyAnswers,
+    not_found,
 )
-from jetpay.credits.singly import NothingMade, create_singly, create_to_account, not_found
-from jetpay.db.pool import Database
-from jetpay.db.rows import Query
+from jetpay.credits.singly import NAMES, NothingMade, create_singly, create_to_account
+from jetpay.db.pool import Database, is_connection_lost
 from jetpay.security.fingerprints import RequestFingerprint, fingerprint, fingerprint_key
 from jetpay.security.keys import Keyring
 from jetpay.security.links import make_link
 from jetpay.security.passwords import AnswerHasher
-from jetpay.security.secrets import Secret
 from jetpay.security.vault import Vault
 
-BULK_STATEMENT_ITEMS = 500
+R = TypeVar("R")
+
+BULK_ITEMS = 500
 """One statement and one commit each: longer ones would keep the company's row locked."""
-
-
+BULK_CALLS = 2
+"""Of one company at once in one process."""
+BULK_AT_ONCE = 2
+"""Statements of one call under way, so that neither we nor the database wait for the other."""
 DIFFERENT_ANSWERS = 50
 """In one call; each takes 26 ms of computing."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Names:
-    company: str
-    contact: str | None
-
-
-NAMES = Query(
-    _Names,
-    """
-    select co.name as company, c.name as contact
-    from contact c join company co on co.company_id = c.company_id
-    where c.company_id = %(company_id)s and c.contact_id = %(contact_id)s
-      and c.erased_at is null
-    """,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,36 +79,10 @@ class Asker:
     client: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditRequest:
-    """A credit as it was asked for, every text cleaned; `amount` in minor units."""
-
-    amount: int
-    statement: str
-    note: str | None
-    from_bank_account: BankAccountId
-    contact_id: ContactId
-    to_bank_account: BankAccountId | None = None
-    expires_at: datetime | None = None
-    security_question: str | None = None
-    security_answer: Secret[str] | None = None
-    external_id: str | None = None
-    metadata: dict[str, str] | None = None
-    repairs: int | None = None
-    notify: bool | None = None
-
-    def fields(self) -> dict[str, object]:
-        """The fields by name, as fingerprints take them."""
-        return dict(zip(_FIELDS, _VALUES_OF(self), strict=True))
+_FINGERPRINT = RequestFingerprint(CreditRequest._fields)
 
 
-_FIELDS = tuple(CreditRequest.__dataclass_fields__)
-_VALUES_OF = attrgetter(*_FIELDS)
-_FINGERPRINT = RequestFingerprint(_FIELDS)
-
-
-@dataclass(frozen=True, slots=True)
-class Born:
+class Born(NamedTuple):
     """What the call answers; `link` is the token, None for a credit to a saved account.
 
     `question_id`: the question that was stored with it, which lines of one call share.
@@ -119,10 +94,13 @@ class Born:
     question_id: QuestionId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    item: NewCredit
+class _Plain(NamedTuple):
+    """A line that the shared statement can make, and where it stood in the call."""
+
+    place: int
     request: CreditRequest
+    key: str
+    question_id: QuestionId | None
 
 
 class Births:
@@ -144,6 +122,18 @@ class Births:
         self._vault = vault
         self._hasher = hasher
         self._clock = clock
+        self._bulk_calls: Counter[CompanyId] = Counter()
+
+    @contextmanager
+    def bulk_call(self, company_id: CompanyId) -> Iterator[None]:
+        """Around a call with many lines; refuses `RateLimited` when two are under way."""
+        if self._bulk_calls[company_id] >= BULK_CALLS:
+            raise RateLimited(retry_after=2)
+        self._bulk_calls[company_id] += 1
+        try:
+            yield
+        finally:
+            self._bulk_calls -= Counter([company_id])  # and forgets who has none
 
     async def one(self, asker: Asker, request: CreditRequest, *, key: str | None) -> Born:
         """One credit.
@@ -152,13 +142,11 @@ class Births:
         Refuses what the request names wrongly, `IdempotencyConflict`, `ExternalIdTaken`, and
         `Unavailable`.
         """
-        line = self._line(asker, request, key)
+        item = self._item(asker, request, key)
         if request.to_bank_account is not None or request.security_question is not None:
-            return await self._special(asker, line)
-        answer = await self._dispatcher.submit(asker.company_id, line.item)
-        if answer.existing is None and answer.made.problem == Problem.COUNTED:
-            return await self._singly(asker, line, None, counted=True)
-        return await self._born(asker, line, answer)
+            return await self._special(asker, item)
+        answer = await self._dispatcher.submit(asker.company_id, item)
+        return await self._answered(asker, item, answer)
 
     async def many(
         self, asker: Asker, asked: Sequence[tuple[CreditRequest, str]]
@@ -172,54 +160,81 @@ class Births:
         if len(pairs) > DIFFERENT_ANSWERS:
             raise TooManyAnswers(maximum=DIFFERENT_ANSWERS)
         born: dict[int, Born | Refusal] = {}
-        plain: list[tuple[int, _Line]] = []
+        plain: list[_Plain] = []
         questions: dict[bytes | None, QuestionId] = {}
         for index, (request, key) in enumerate(asked):
-            line, pair = self._line(asker, request, key), self._pair(asker, request)
-            if pair in questions:
-                line = replace(line, item=replace(line.item, question_id=questions[pair]))
+            pair = self._pair(asker, request)
             if request.to_bank_account is None and (pair is None or pair in questions):
-                plain.append((index, line))
+                plain.append(_Plain(index, request, key, questions.get(pair)))
                 continue
-            answer = born[index] = await _or_refusal(self._special(asker, line))
+            item = self._item(asker, request, key)
+            answer = born[index] = await _or_refusal(self._special(asker, item))
             if pair and isinstance(answer, Born) and answer.question_id is not None:
                 questions[pair] = answer.question_id
-        for start in range(0, len(plain), BULK_STATEMENT_ITEMS):
-            chunk = plain[start : start + BULK_STATEMENT_ITEMS]
-            made = await self._chunk(asker, [line for _, line in chunk])
-            born |= {index: answer for (index, _), answer in zip(chunk, made, strict=True)}
+        await self._plain(asker, plain, born)
         return [born[index] for index in range(len(asked))]
 
-    async def _chunk(self, asker: Asker, lines: Sequence[_Line]) -> list[Born | Refusal]:
-        items = [line.item for line in lines]
+    async def _plain(
+        self, asker: Asker, lines: Sequence[_Plain], born: dict[int, Born | Refusal]
+    ) -> None:
+        """Statement after statement; while some are under way, the next is prepared."""
+        under_way: deque[tuple[Sequence[_Plain], asyncio.Task[list[Born | Refusal]]]] = deque()
+        try:
+            for start in range(0, len(lines), BULK_ITEMS):
+                chunk = lines[start : start + BULK_ITEMS]
+                items = [self._item(asker, *line[1:]) for line in chunk]
+                under_way.append((chunk, asyncio.create_task(self._chunk(asker, items))))
+                if len(under_way) == BULK_AT_ONCE:
+                    await _collect(*under_way.popleft(), born)
+            while under_way:
+                await _collect(*under_way.popleft(), born)
+        finally:
+            for _, task in under_way:
+                task.cancel()
+
+    async def _chunk(self, asker: Asker, items: Sequence[NewCredit]) -> list[Born | Refusal]:
         made = await intake(self._db, items, link_key_id=self._link_key(), at=self._clock.now())
         unclear = [i for i in items if not made[i.credit_id].made]
         found = await existing(self._db, asker.company_id, unclear) if unclear else {}
         return [
-            await _or_refusal(self._bulk_born(asker, line, made[line.item.credit_id], found))
-            for line in lines
+            self._fresh(asker, item, row.link_key_id)
+            if (row := made[item.credit_id]).made
+            else await _or_refusal(self._answered(asker, item, Answer(row, found.get(row.id))))
+            for item in items
         ]
 
-    async def _bulk_born(
-        self, asker: Asker, line: _Line, made: Made, found: Mapping[CreditId, Existing]
-    ) -> Born:
-        answer = Answer(made, found.get(made.id))
-        if answer.existing is None and made.problem == Problem.COUNTED:
-            return await self._singly(asker, line, None, counted=True)
-        return await self._born(asker, line, answer)
+    async def _answered(self, asker: Asker, item: NewCredit, answer: Answer) -> Born:
+        if answer.existing is None and answer.made.problem == Problem.COUNTED:
+            return await self._singly(asker, item, None, counted=True)
+        return await self._born(asker, item, answer)
 
-    async def _special(self, asker: Asker, line: _Line) -> Born:
-        if line.request.to_bank_account is not None:
-            return await self._to_account(asker, line, line.request.to_bank_account)
-        return await self._with_question(asker, line)
+    async def _special(self, asker: Asker, item: NewCredit) -> Born:
+        if item.request.to_bank_account is not None:
+            return await self._to_account(asker, item, item.request.to_bank_account)
+        return await self._with_question(asker, item)
 
-    async def _with_question(self, asker: Asker, line: _Line) -> Born:
+    async def _surely(self, make: Callable[[], Awaitable[R]]) -> R:
+        """Again while the connection is lost: a commit whose answer was lost is a commit.
+
+        The same identifier is used each time, so that what was made is found, not made twice.
+        """
+        time = asyncio.get_running_loop().time
+        give_up_at = time() + DATABASE_AWAY_SECONDS
+        while True:
+            try:
+                return await make()
+            except psycopg.Error as error:
+                if time() >= give_up_at or not is_connection_lost(error):
+                    raise
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _with_question(self, asker: Asker, item: NewCredit) -> Born:
         """Hashing is dear, so a repetition is recognised before it."""
-        if line.item.idempotency_key is not None:
-            answer = await self._found(asker, line, None)
+        if item.idempotency_key is not None:
+            answer = await self._found(asker, item, None)
             if answer.existing is not None:
-                return await self._born(asker, line, answer)
-        request = line.request
+                return await self._born(asker, item, answer)
+        request = item.request
         names = await NAMES.first(
             self._db, company_id=asker.company_id, contact_id=request.contact_id
         )
@@ -235,48 +250,52 @@ class Births:
             company_name=names.company,
             payment=[text for text in (names.contact, request.statement, request.note) if text],
         )
-        item = replace(line.item, question_id=question.question_id)
-        born = await self._singly(asker, replace(line, item=item), question, counted=False)
+        item = item._replace(question_id=question.question_id)
+        born = await self._singly(asker, item, question, counted=False)
         is_new = born.credit_id == item.credit_id
-        return replace(born, question_id=question.question_id if is_new else None)
+        return born._replace(question_id=question.question_id if is_new else None)
 
     async def _singly(
-        self, asker: Asker, line: _Line, question: PreparedQuestion | None, *, counted: bool
+        self, asker: Asker, item: NewCredit, question: PreparedQuestion | None, *, counted: bool
     ) -> Born:
         try:
-            made = await create_singly(
-                self._db,
-                asker.company_id,
-                asker.token_id,
-                line.item,
-                question=question,
-                counted=counted,
-                link_key_id=self._link_key(),
-                now=self._clock.now(),
+            made = await self._surely(
+                lambda: create_singly(
+                    self._db,
+                    asker.company_id,
+                    asker.token_id,
+                    item,
+                    question=question,
+                    counted=counted,
+                    link_key_id=self._link_key(),
+                    now=self._clock.now(),
+                )
             )
         except NothingMade as nothing:
             if nothing.made is not None and nothing.made.problem == Problem.COUNTED:
-                return await self._singly(asker, line, question, counted=True)
-            return await self._born(asker, line, await self._found(asker, line, nothing.made))
+                return await self._singly(asker, item, question, counted=True)
+            return await self._born(asker, item, await self._found(asker, item, nothing.made))
         except TokenLimit:
-            answer = await self._found(asker, line, None)
+            answer = await self._found(asker, item, None)
             if answer.existing is None:
                 raise
-            return await self._born(asker, line, answer)
-        return await self._born(asker, line, Answer(made, None))
+            return await self._born(asker, item, answer)
+        return await self._born(asker, item, Answer(made, None))
 
-    async def _to_account(self, asker: Asker, line: _Line, account: BankAccountId) -> Born:
-        refusal: Refusal | None = None
+    async def _to_account(self, asker: Asker, item: NewCredit, account: BankAccountId) -> Born:
+        refusal = None
         try:
-            await create_to_account(
-                self._db,
-                asker.company_id,
-                asker.token_id,
-                line.item,
-                account,
-                vault=self._vault,
-                link_key_id=self._link_key(),
-                now=self._clock.now(),
+            await self._surely(
+                lambda: create_to_account(
+                    self._db,
+                    asker.company_id,
+                    asker.token_id,
+                    item,
+                    account,
+                    vault=self._vault,
+                    link_key_id=self._link_key(),
+                    now=self._clock.now(),
+                )
             )
         except NothingMade:
             pass
@@ -286,71 +305,61 @@ class Births:
             # What cannot be made today may be a repetition of what was made yesterday.
             refusal = error
         else:
-            return Born(line.item.credit_id, None, line.item.amount)
-        answer = await self._found(asker, line, None)
+            return Born(item.credit_id, None, item.request.amount)
+        answer = await self._found(asker, item, None)
         if answer.existing is None and refusal is not None:
             raise refusal
-        return await self._born(asker, line, answer)
+        return await self._born(asker, item, answer)
 
-    async def _found(self, asker: Asker, line: _Line, made: Made | None) -> Answer:
-        found = await existing(self._db, asker.company_id, [line.item])
+    async def _found(self, asker: Asker, item: NewCredit, made: Made | None) -> Answer:
+        found = await existing(self._db, asker.company_id, [item])
         nothing = Made(
-            line.item.credit_id, asker.company_id, None, made=False, link_key_id=self._link_key()
+            item.credit_id, asker.company_id, None, made=False, link_key_id=self._link_key()
         )
-        return Answer(made or nothing, found.get(line.item.credit_id))
+        return Answer(made or nothing, found.get(item.credit_id))
 
-    def _line(self, asker: Asker, request: CreditRequest, key: str | None) -> _Line:
+    def _item(
+        self,
+        asker: Asker,
+        request: CreditRequest,
+        key: str | None,
+        question_id: QuestionId | None = None,
+    ) -> NewCredit:
         packed = None
         if key is not None:
             active = self._keyring.active("fingerprint")
-            packed = _FINGERPRINT.pack(active, asker.company_id, request.fields())
-        item = NewCredit(
-            digest=asker.digest,
-            credit_id=CreditId(uuid7()),
-            contact_id=request.contact_id,
-            from_bank_account_id=request.from_bank_account,
-            amount=request.amount,
-            statement=request.statement,
-            note=request.note,
-            expires_at=request.expires_at,
-            external_id=request.external_id,
-            metadata=orjson.dumps(request.metadata).decode() if request.metadata else None,
-            repairs=request.repairs,
-            notify=bool(request.notify),
-            idempotency_key=key,
-            fingerprint=packed,
-            client=asker.client,
-        )
-        return _Line(item, request)
+            packed = _FINGERPRINT.pack(active, asker.company_id, request._asdict())
+        credit_id = CreditId(uuid7())
+        return NewCredit(credit_id, request, asker.digest, asker.client, key, packed, question_id)
 
-    async def _born(self, asker: Asker, line: _Line, answer: Answer) -> Born:
+    async def _born(self, asker: Asker, item: NewCredit, answer: Answer) -> Born:
         """What an answer of the database means for the one who asked."""
         if answer.made.made:
-            made = answer.made
-            token = await self._link(asker, made.id, 1, made.link_key_id)
-            return Born(made.id, token, line.item.amount)
+            return self._fresh(asker, item, answer.made.link_key_id)
         found, problem = answer.existing, answer.made.problem
         if problem in DEAD_TOKEN:
-            raise _refusal(problem)
-        is_same = found is not None and found.credit_id == line.item.credit_id
+            raise refusal_of(problem)
+        is_same = found is not None and found.credit_id == item.credit_id
         if found is None or not (is_same or found.same_key):
             if problem is not None or found is None:
-                raise _refusal(problem)
+                raise refusal_of(problem)
             raise ExternalIdTaken(identifier=found.credit_id, field="external_id")
         if not is_same:
-            self._refuse_other_request(asker, line, found)
-        link: str | None = None
+            await self._refuse_other_request(asker, item, found)
+        link = None
         if found.by_link:
-            link = await self._link(asker, found.credit_id, found.link_version, found.link_key_id)
+            await self._keyring.learn(self._db, "link", found.link_key_id)
+            link = self._link(asker, found.credit_id, found.link_version, found.link_key_id)
         return Born(found.credit_id, link, found.amount)
 
-    def _refuse_other_request(self, asker: Asker, line: _Line, found: Existing) -> None:
+    async def _refuse_other_request(self, asker: Asker, item: NewCredit, found: Existing) -> None:
         if found.fingerprint is None:
             raise IdempotencyConflict(differs="the request")
+        await self._keyring.learn(self._db, "fingerprint", found.fingerprint[0])
         differs = _FINGERPRINT.differing(
             found.fingerprint,
             asker.company_id,
-            line.request.fields(),
+            item.request._asdict(),
             key_numbered=lambda number: self._keyring.get("fingerprint", number),
         )
         if differs:
@@ -364,8 +373,11 @@ class Births:
         pair = {"question": request.security_question, "answer": request.security_answer}
         return fingerprint(key, "question and answer", pair)
 
-    async def _link(self, asker: Asker, credit_id: CreditId, version: int, key_number: int) -> str:
-        await self._keyring.learn(self._db, "link", key_number)
+    def _fresh(self, asker: Asker, item: NewCredit, link_key: int) -> Born:
+        link = self._link(asker, item.credit_id, 1, link_key)
+        return Born(item.credit_id, link, item.request.amount)
+
+    def _link(self, asker: Asker, credit_id: CreditId, version: int, key_number: int) -> str:
         key = self._keyring.get("link", key_number)
         return make_link(key, asker.company_id, asker.short_id, credit_id, version)
 
@@ -373,28 +385,16 @@ class Births:
         return self._keyring.active("link").number
 
 
+async def _collect(
+    lines: Sequence[_Plain],
+    task: asyncio.Task[list[Born | Refusal]],
+    born: dict[int, Born | Refusal],
+) -> None:
+    born |= {line.place: answer for line, answer in zip(lines, await task, strict=True)}
+
+
 async def _or_refusal(made: Awaitable[Born]) -> Born | Refusal:
     try:
         return await made
     except Refusal as refusal:
         return refusal
-
-
-def _refusal(problem: str | None) -> Refusal:
-    """The statement's word for what was wrong, as a refusal."""
-    match problem:
-        case Problem.UNAUTHORIZED:
-            return Unauthorized()
-        case Problem.FORBIDDEN:
-            return Forbidden()
-        case Problem.EXPIRY:
-            message = "Choose a time between 15 minutes and 365 days from now."
-            return Invalid([FieldError("expires_at", "out_of_range", message)])
-        case Problem.NO_ACCOUNT | Problem.NO_CONTACT:
-            return not_found(problem)
-        case Problem.TOO_LARGE:
-            return AmountTooLarge(field="amount")
-        case Problem.MAX_AMOUNT:
-            return TokenLimit(limit=problem)
-    message = f"the intake statement answered {problem!r} and made nothing"
-    raise RuntimeError(message)

@@ -19,7 +19,6 @@ from jetpay.base.clock import Clock
 from jetpay.base.ids import CompanyId, CreditId
 from jetpay.base.refusals import Unavailable
 from jetpay.credits.intake import (
-    FREE_COMPANIES,
     Existing,
     Made,
     NewCredit,
@@ -34,6 +33,8 @@ BATCH_ITEMS = 500
 WAITING_ITEMS = 2_000
 WAITING_ITEMS_PER_COMPANY = 200
 OWN_LANE_SECONDS = 60.0
+LOCKED_LANE_SECONDS = 10.0
+"""After a lock of the company's took longer than the quick lane waits."""
 DATABASE_AWAY_SECONDS = 10.0
 RECONNECT_SECONDS = 0.2
 
@@ -206,14 +207,12 @@ class Dispatcher:
         while True:
             try:
                 await self._once(batch, db)
-            except errors.LockNotAvailable:
-                if db is self._patient:
-                    raise Unavailable from None
-                await self._around_locks(batch)
             except (errors.SerializationFailure, errors.DeadlockDetected):
                 continue
-            except (errors.DataError, errors.IntegrityError) as error:
-                await self._halve(batch, db, error)
+            except (errors.LockNotAvailable, errors.DataError, errors.IntegrityError) as error:
+                if db is self._patient and isinstance(error, errors.LockNotAvailable):
+                    raise Unavailable from None
+                await self._apart(batch, db, error)
             except _LOST:
                 if asyncio.get_running_loop().time() >= give_up_at:
                     raise Unavailable from None
@@ -254,31 +253,27 @@ class Dispatcher:
                 credit_id = waiting.item.credit_id
                 waiting.answer(Answer(made[credit_id], found.get(credit_id)))
 
-    async def _around_locks(self, batch: Sequence[_Waiting]) -> None:
-        """Send what belongs to companies whose counter is free; the others wait on their own."""
-        companies = {waiting.company_id for waiting in batch}
-        async with self._quick.transaction() as tx:
-            free = set(await FREE_COMPANIES.all(tx, companies=list(companies)))
-            items = [waiting for waiting in batch if waiting.company_id in free]
-            made = await intake(
-                tx,
-                [waiting.item for waiting in items],
-                link_key_id=self._keyring.active("link").number,
-                at=self._clock.now(),
-            )
-        for company_id in companies - free:
-            self._send_alone(company_id, [w for w in batch if w.company_id == company_id])
-        await self._answer(items, made)
+    async def _apart(self, batch: Sequence[_Waiting], db: Database, error: Exception) -> None:
+        """Find out, half by half, whose items they are; these go on in their company's own lane.
 
-    async def _halve(self, batch: Sequence[_Waiting], db: Database, error: Exception) -> None:
-        """Items are checked before they enter, so this is a defect: find whose, alarm, go on."""
-        log.error("intake_item_failed", items=len(batch), **describe_error(error))
-        if len(batch) > 1:
-            middle = len(batch) // 2
-            await self._guarded(batch[:middle], db)
-            await self._guarded(batch[middle:], db)
+        Items are checked before they enter, so one that the database refuses is a defect: the
+        operator is told, and all others are made.
+        """
+        companies = list(dict.fromkeys(waiting.company_id for waiting in batch))
+        is_locked = isinstance(error, errors.LockNotAvailable)
+        if not is_locked:
+            log.error("intake_item_failed", items=len(batch), **describe_error(error))
+        if len(companies) > 1:
+            first = set(companies[: len(companies) // 2])
+            await self._guarded([w for w in batch if w.company_id in first], db)
+            await self._guarded([w for w in batch if w.company_id not in first], db)
             return
-        [waiting] = batch
-        until = asyncio.get_running_loop().time() + OWN_LANE_SECONDS
-        self._own_lane_until[waiting.company_id] = until
-        waiting.fail(error)
+        seconds = LOCKED_LANE_SECONDS if is_locked else OWN_LANE_SECONDS
+        self._own_lane_until[companies[0]] = asyncio.get_running_loop().time() + seconds
+        if is_locked:
+            self._send_alone(companies[0], batch)
+        elif len(batch) > 1:
+            await self._guarded(batch[: len(batch) // 2], db)
+            await self._guarded(batch[len(batch) // 2 :], db)
+        else:
+            batch[0].fail(error)

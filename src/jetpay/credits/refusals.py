@@ -1,6 +1,6 @@
 """Why something cannot be done with a credit."""
 
-from jetpay.base.refusals import Conflict, Refusal
+from jetpay.base.refusals import Conflict, FieldError, Invalid, Refusal
 
 
 class MoveRefused(Conflict):
@@ -124,3 +124,8 @@ class TooManyAnswers(Refusal):
     status = 422
     title = "Too many different answers"
     sentence = "One call may bring at most {maximum} different questions and answers."
+
+
+def not_found(field: str) -> Invalid:
+    """A foreign and an unknown identifier in a body look alike."""
+    return Invalid([FieldError(field, "not_found", "There is no such thing in your company.")])

@@ -4,17 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jetpay.base.ids import BankAccountId, CompanyId, ContactId, TokenId
-from jetpay.base.refusals import FieldError, Forbidden, Invalid, Unauthorized
+from jetpay.base.refusals import Forbidden, Unauthorized
 from jetpay.companies.questions import PreparedQuestion, add_question
 from jetpay.credits.attempts import Acceptance, AcceptedDetails, open_attempt
 from jetpay.credits.cutoffs import arm_cutoff
-from jetpay.credits.intake import Made, NewCredit, intake
+from jetpay.credits.intake import Made, NewCredit, intake, metadata_text
 from jetpay.credits.model import State
 from jetpay.credits.refusals import (
     AmountTooLarge,
     BankAccountReturned,
     CurrencyMismatch,
     TokenLimit,
+    not_found,
 )
 from jetpay.credits.states import birth_transfer, lock
 from jetpay.db.rows import Command, Query
@@ -71,6 +72,21 @@ class _Surroundings:
     language: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    company: str
+    contact: str | None
+
+
+NAMES = Query(
+    _Names,
+    """
+    select co.name as company, c.name as contact
+    from contact c join company co on co.company_id = c.company_id
+    where c.company_id = %(company_id)s and c.contact_id = %(contact_id)s
+      and c.erased_at is null
+    """,
+)
 COUNT_OF_DAY = Query(
     int,
     """
@@ -153,7 +169,7 @@ async def create_singly(
     Raises `NothingMade` (and keeps nothing) and `TokenLimit`. `now`: real time.
     """
     if counted:
-        await _count(tx, company_id, token_id, item.amount, now=now)
+        await _count(tx, company_id, token_id, item.request.amount, now=now)
     if question is not None:
         await add_question(tx, company_id, question, at=now)
     made = await intake(tx, [item], link_key_id=link_key_id, at=now, counted=counted)
@@ -182,7 +198,7 @@ async def create_to_account(
     `CurrencyMismatch` and `BankAccountReturned`.
     """
     await _check_token(tx, company_id, token_id, item, now=now)
-    around = await SURROUNDINGS.first(tx, company_id=company_id, contact_id=item.contact_id)
+    around = await SURROUNDINGS.first(tx, company_id=company_id, contact_id=item.request.contact_id)
     if around is None:
         raise not_found("contact_id")
     source, target = await _accounts(tx, company_id, item, to_bank_account_id)
@@ -191,17 +207,17 @@ async def create_to_account(
         tx,
         company_id=company_id,
         credit_id=item.credit_id,
-        amount=item.amount,
+        amount=item.request.amount,
         currency=source.currency,
-        statement=item.statement,
-        note=item.note,
+        statement=item.request.statement,
+        note=item.request.note,
         from_account=source.bank_account_id,
-        contact_id=item.contact_id,
+        contact_id=item.request.contact_id,
         to_account=target.bank_account_id,
         language=around.language,
         link_key_id=link_key_id,
-        metadata=item.metadata,
-        external_id=item.external_id,
+        metadata=metadata_text(item.request),
+        external_id=item.request.external_id,
         key=item.idempotency_key,
         fingerprint=item.fingerprint,
         made_by=token_id,
@@ -229,11 +245,6 @@ def _tell(
     record(tx, created)
 
 
-def not_found(field: str) -> Invalid:
-    """A foreign and an unknown identifier in a body look alike."""
-    return Invalid([FieldError(field, "not_found", "There is no such thing in your company.")])
-
-
 async def _check_token(
     tx: Transaction,
     company_id: CompanyId,
@@ -249,10 +260,10 @@ async def _check_token(
         raise Unauthorized
     if not token.may_pay_accounts:
         raise Forbidden
-    if token.max_amount is not None and item.amount > token.max_amount:
+    if token.max_amount is not None and item.request.amount > token.max_amount:
         raise TokenLimit(limit="max_amount")
     if token.max_per_day is not None:
-        await _count(tx, company_id, token_id, item.amount, now=now)
+        await _count(tx, company_id, token_id, item.request.amount, now=now)
 
 
 async def _count(
@@ -268,18 +279,18 @@ async def _count(
 async def _accounts(
     tx: Transaction, company_id: CompanyId, item: NewCredit, to_bank_account_id: BankAccountId
 ) -> tuple[_Account, _Account]:
-    identifiers = [item.from_bank_account_id, to_bank_account_id]
+    identifiers = [item.request.from_bank_account, to_bank_account_id]
     found = {
         account.bank_account_id: account
         for account in await ACCOUNTS.all(tx, company_id=company_id, identifiers=identifiers)
     }
-    source = found.get(item.from_bank_account_id)
+    source = found.get(item.request.from_bank_account)
     target = found.get(to_bank_account_id)
     if source is None or source.contact_id is not None:
         raise not_found("from_bank_account")
-    if target is None or target.contact_id != item.contact_id:
+    if target is None or target.contact_id != item.request.contact_id:
         raise not_found("to_bank_account")
-    if source.credit_limit is not None and item.amount > source.credit_limit:
+    if source.credit_limit is not None and item.request.amount > source.credit_limit:
         raise AmountTooLarge(field="amount")
     if CURRENCY_OF_SCHEME[target.scheme] != source.currency:
         raise CurrencyMismatch(field="to_bank_account")

@@ -18,6 +18,8 @@ STATEMENT_LIMIT = "60s"
 CONNECT_SECONDS = 10
 RECONNECT_SECONDS = 5.0
 """The pool doubles its pauses between tries; after so long the next caller starts it anew."""
+UnreachableDatabase = psycopg.OperationalError
+"""What a database that cannot be reached raises, its pool's timeout among it."""
 WAIT_SECONDS = 30.0
 """How long a caller waits for a free connection."""
 PREPARED_STATEMENTS = 1_000
@@ -150,6 +152,13 @@ async def check_still_there(connection: psycopg.AsyncConnection) -> None:
     poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):
         await connection.execute("")
+
+
+def is_connection_lost(error: psycopg.Error) -> bool:
+    """Whether nobody knows what became of the statement: no answer came, or the server left."""
+    if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return False
+    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
 
 
 def describe_error(error: BaseException) -> dict[str, str | None]:

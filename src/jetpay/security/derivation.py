@@ -3,13 +3,16 @@
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from jetpay.security.secrets import Secret
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 _BLOCK_BYTES: Final = 64
 _INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
@@ -45,11 +48,23 @@ class Mac:
 
     __slots__ = ("_inner", "_outer")
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, inner: "Hash", outer: "Hash") -> None:
+        self._inner = inner
+        self._outer = outer
+
+    @classmethod
+    def under(cls, key: bytes) -> Self:
         """`key`: at most a block, 64 bytes; ours have 32."""
         block = key.ljust(_BLOCK_BYTES, b"\x00")
-        self._inner = hashlib.sha256(block.translate(_INNER_PAD))
-        self._outer = hashlib.sha256(block.translate(_OUTER_PAD))
+        return cls(
+            hashlib.sha256(block.translate(_INNER_PAD)), hashlib.sha256(block.translate(_OUTER_PAD))
+        )
+
+    def after(self, prefix: bytes) -> "Mac":
+        """The same key for messages that all begin with `prefix`."""
+        inner = self._inner.copy()
+        inner.update(prefix)
+        return Mac(inner, self._outer)
 
     def digest(self, message: bytes) -> bytes:
         """The 32 bytes."""
@@ -66,7 +81,7 @@ def company_mac(key: WorkingKey, company_id: UUID, label: bytes) -> Mac:
 
 @lru_cache(maxsize=DERIVED_KEYS_CACHED)
 def _mac(secret: bytes, salt: bytes, info: bytes) -> Mac:
-    return Mac(_derive(secret, salt, info))
+    return Mac.under(_derive(secret, salt, info))
 
 
 def hkdf(secret: bytes, salt: bytes, info: bytes) -> bytes:

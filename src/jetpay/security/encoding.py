@@ -11,7 +11,7 @@ INSTALLATION: Final = UUID(int=0)
 
 def b64url(data: bytes) -> str:
     """Base64url without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return base64.urlsafe_b64encode(data).decode("ascii").rstrip("=")
 
 
 def unb64url(text: str, *, size: int) -> bytes | None:

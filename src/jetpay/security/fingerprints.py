@@ -14,8 +14,9 @@ from jetpay.security.encoding import lp
 from jetpay.security.secrets import Secret
 
 FINGERPRINT_BYTES: Final = 8
-ABSENT_CACHED: Final = 4_096
-"""Companies whose fingerprints of absent fields are remembered, for each operation."""
+COMPANIES_CACHED: Final = 4_096
+"""Whose started MACs and prints of absent fields are remembered, for each operation."""
+IDENTIFIERS_CACHED: Final = 16_384
 SECRET_FIELDS_NAME: Final = "secret fields"  # noqa: S105 - it is what the 409 says
 SECRET_FIELDS: Final = (
     "account_number",
@@ -36,15 +37,23 @@ def fingerprint_key(key: WorkingKey, company_id: UUID) -> Mac:
 
 def fingerprint(key: Mac, field: str, value: object) -> bytes:
     """8 bytes that change when the field's value does."""
-    return _fingerprint(key, _prefix(field), value)
+    return _fingerprint(_of_field(key, field), value)
 
 
-def _prefix(field: str) -> bytes:
-    return _LABEL + lp(field)
+def _of_field(key: Mac, field: str) -> Mac:
+    return key.after(_LABEL + lp(field))
 
 
-def _fingerprint(key: Mac, prefix: bytes, value: object) -> bytes:
-    return key.digest(prefix + canonical_json(_opened(value)))[:FINGERPRINT_BYTES]
+def _fingerprint(key: Mac, value: object) -> bytes:
+    if type(value) is UUID:
+        return _of_identifier(key, value)
+    return key.digest(canonical_json(_opened(value)))[:FINGERPRINT_BYTES]
+
+
+@lru_cache(IDENTIFIERS_CACHED)
+def _of_identifier(key: Mac, value: UUID) -> bytes:
+    # The same account and the same contacts come again and again.
+    return key.digest(canonical_json(str(value)))[:FINGERPRINT_BYTES]
 
 
 class RequestFingerprint:
@@ -59,21 +68,24 @@ class RequestFingerprint:
         public = [field for field in fields if field not in SECRET_FIELDS]
         self._secret = tuple(field for field in SECRET_FIELDS if field in fields)
         self._names = ([SECRET_FIELDS_NAME] if self._secret else []) + public
-        self._public = [(self._names.index(name), name, _prefix(name)) for name in public]
+        self._public = [(self._names.index(name), name) for name in public]
         # Most fields of most requests are absent, and this stands on the hot path.
-        self._absent = lru_cache(ABSENT_CACHED)(self._compute_absent)
+        self._of_company = lru_cache(COMPANIES_CACHED)(self._prepare)
 
     def pack(self, key: WorkingKey, company_id: UUID, request: Mapping[str, object]) -> bytes:
         """What is stored; absent fields and None are the same."""
         derived = fingerprint_key(key, company_id)
-        prints = list(self._absent(derived))
-        for position, name, prefix in self._public:
+        macs, absent = self._of_company(derived)
+        prints = list(absent)
+        for position, name in self._public:
             value = request.get(name)
             if value is not None:
-                prints[position] = _fingerprint(derived, prefix, value)
-        if any(request.get(field) is not None for field in self._secret):
-            together = {field: request.get(field) for field in self._secret}
-            prints[0] = fingerprint(derived, SECRET_FIELDS_NAME, together)
+                prints[position] = _fingerprint(macs[position], value)
+        for field in self._secret:
+            if request.get(field) is not None:
+                together = {field: request.get(field) for field in self._secret}
+                prints[0] = _fingerprint(macs[0], together)
+                break
         return bytes((key.number,)) + b"".join(prints)
 
     def differing(
@@ -95,12 +107,14 @@ class RequestFingerprint:
             if not hmac.compare_digest(_at(before, position), _at(now, position))
         )
 
-    def _compute_absent(self, derived: Mac) -> tuple[bytes, ...]:
+    def _prepare(self, derived: Mac) -> tuple[list[Mac], list[bytes]]:
+        macs = [_of_field(derived, name) for name in self._names]
         nothing = dict.fromkeys(self._secret)
-        return tuple(
-            fingerprint(derived, name, nothing if name == SECRET_FIELDS_NAME else None)
-            for name in self._names
-        )
+        absent = [
+            _fingerprint(mac, nothing if name == SECRET_FIELDS_NAME else None)
+            for mac, name in zip(macs, self._names, strict=True)
+        ]
+        return macs, absent
 
 
 def _at(packed: bytes, position: int) -> bytes:

@@ -75,6 +75,8 @@ class Keyring:
         self._active: Mapping[str, WorkingKey] = {}
         self._accepted: Mapping[str, tuple[WorkingKey, ...]] = {}
         self._learned_at = -LEARN_AT_MOST_EVERY_SECONDS
+        self.missed = asyncio.Event()
+        """Set when a key was wanted that is unknown here: another process has rotated."""
 
     @classmethod
     async def load(
@@ -95,6 +97,7 @@ class Keyring:
 
     async def refresh(self, db: OpensTransactions | Transaction) -> None:
         """Takes over what other processes changed; to be called every minute."""
+        self.missed.clear()
         rows = await KEYS_OF_COMPANY.all(db, company_id=INSTALLATION)
         held = {
             (row.purpose, row.number): _Held(open_row(self.root_keys, row), row)
@@ -141,6 +144,7 @@ class Keyring:
         """The key that something was made with. Raises `UnknownKey`."""
         held = self._held.get((purpose, number))
         if held is None:
+            self.missed.set()
             raise UnknownKey(f"There is no {purpose} key number {number}.")
         return held.key
 

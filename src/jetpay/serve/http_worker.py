@@ -31,6 +31,7 @@ MakeApp = Callable[[Services], tuple[App, RouteOf]]
 UNKNOWN_ROUTE: Final = "unknown"
 COLLECT_AFTER: Final = (20_000, 20, 100)
 """Requests make many objects that live until the next commit; looking at them pays later."""
+REFRESH_AT_MOST_EVERY_SECONDS: Final = 1.0
 REFRESH_SECONDS: Final = 60.0
 """Keys that others made or took away are known before they are used."""
 
@@ -117,7 +118,9 @@ class HttpWorker:
 async def _keep_fresh(services: Services) -> None:
     with suppress(asyncio.CancelledError):
         while True:
-            await asyncio.sleep(REFRESH_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(services.keyring.missed.wait(), REFRESH_SECONDS)
+            await asyncio.sleep(REFRESH_AT_MOST_EVERY_SECONDS)
             try:
                 await services.keyring.refresh(services.db)
             except (psycopg.Error, PoolTimeout) as error:
