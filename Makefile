@@ -1,6 +1,7 @@
 # Everything here sets itself up: it needs Python 3.11 or newer with pip, and make.
 PYTHON ?= python3
 ARGS ?=
+BENCH ?= credits webhooks
 VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
@@ -60,7 +61,7 @@ coverage: $(VENV)/.installed-dev ## the tests, and the lines and branches they l
 	@$(BIN)/python -m pytest -n 2 -m "not campaign" --cov --cov-report=term-missing $(ARGS)
 
 campaign: $(VENV)/.installed-dev ## the long proofs
-	@$(BIN)/python -m pytest -m campaign --timeout 3600 $(ARGS)
+	@$(BIN)/python -m pytest -m campaign --timeout 3600 --hypothesis-profile=new $(ARGS)
 
 check: $(VENV)/.installed-dev ## format, lint, types, rings, tidiness
 	@$(BIN)/ruff format --check .
@@ -69,8 +70,8 @@ check: $(VENV)/.installed-dev ## format, lint, types, rings, tidiness
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m pytest -q -s tests/test_tidy.py tests/test_architecture.py
 
-bench: $(VENV)/.installed-dev ## how fast this machine is
-	@$(BIN)/python -m bench $(ARGS)
+bench: $(VENV)/.installed-dev ## how fast this machine is (BENCH=credits or webhooks for a part)
+	@for part in $(BENCH); do $(BIN)/python -m bench $$part $(ARGS) || exit; done
 
 # ---------------------------------------------------------------------------------- upkeep
 .PHONY: format lock clean

@@ -1,4 +1,7 @@
-"""Measures this machine in one run and prints a table: `make bench`, `--quick` for a short one."""
+"""Measures this machine in one run and prints a table: `make bench`, `--quick` for a short one.
+
+`python -m bench` measures the calls, `python -m bench webhooks` how events are delivered.
+"""
 
 import argparse
 import json
@@ -6,6 +9,7 @@ import os
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -19,6 +23,7 @@ import psutil
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from bench import webhooks
 from bench.load import Load, generator, put_credit
 from bench.running import Site, bare, site
 from jetpay.db.embedded import EmbeddedServer
@@ -227,4 +232,5 @@ def bulk(running: Site, calls: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    part = sys.argv.pop(1) if sys.argv[1:2] in (["credits"], ["webhooks"]) else "credits"
+    sys.exit(webhooks.main(sys.argv[1:]) if part == "webhooks" else main())

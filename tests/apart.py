@@ -22,7 +22,9 @@ async def services_apart(server: "TestServer") -> AsyncIterator[Services]:
     name = f"{server.template}_apart_{secrets.token_hex(4)}"
     server.create(name, server.template)
     settings = Settings(
-        database_url=server.dsn("app", name), secret_keys=Secret(generate_root_key())
+        database_url=server.dsn("app", name),
+        secret_keys=Secret(generate_root_key()),
+        data_dir=server.folder / name,
     )
     try:
         services = await open_services(settings, clock=FixedClock(NOON))

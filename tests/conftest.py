@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -21,7 +22,7 @@ from jetpay.db.migrate import migrate
 from jetpay.db.pool import Database
 from jetpay.security.secrets import Secret
 
-pytest_plugins = ["tests.world", "tests.stage"]
+pytest_plugins = ["tests.world", "tests.stage", "tests.receiver.live"]
 RUN_FOLDER = "JETPAY_TEST_RUN"
 """Shared by the processes of one run; the first one makes it, and removes it at the end."""
 DATABASE_URL = "JETPAY_TEST_DATABASE_URL"
@@ -29,10 +30,18 @@ DATABASE_URL = "JETPAY_TEST_DATABASE_URL"
 its databases `jetpay_test_…` come and go, its role `jetpay_app` gets a new password."""
 
 
+# A proof of all changes tries the same examples again; a campaign looks for new ones.
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", calm, derandomize=True)
+settings.register_profile("new", calm)
+settings.load_profile("same")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         # Not below pytest's own folder: where we are root, PostgreSQL's user cannot enter that.
-        os.environ[RUN_FOLDER] = tempfile.mkdtemp(prefix="jetpay-test-")
+        os.environ[RUN_FOLDER] = folder = tempfile.mkdtemp(prefix="jetpay-test-")
+        Path(folder).chmod(0o711)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -42,6 +51,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             external = TestServer(folder, None)
             external.drop(external.template)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def only_one(name: str) -> Iterator[None]:
+    """Of all processes of the run at a time."""
+    with (Path(os.environ[RUN_FOLDER]) / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @dataclass(frozen=True)
@@ -72,7 +89,7 @@ class TestServer:
         """Owned by the role that migrates. Only one at a time may copy a template."""
         names = {"database": sql.Identifier(database), "template": sql.Identifier(template)}
         create = sql.SQL("create database {database} template {template}").format(**names)
-        with self._alone("create.lock"), self._connect("super", "postgres") as connection:
+        with only_one("create"), self._connect("super", "postgres") as connection:
             connection.execute(create)
             if self.embedded:
                 give = sql.SQL("alter database {database} owner to jetpay_owner")
@@ -86,7 +103,7 @@ class TestServer:
     def make_template(self) -> None:
         """Once a run, by the process that comes first."""
         done = self.folder / "template.done"
-        with self._alone("template.lock"):
+        with only_one("template"):
             if done.exists():
                 return
             self.create(self.template, "template0")
@@ -101,12 +118,6 @@ class TestServer:
 
     def _connect(self, role: Role, database: str) -> psycopg.Connection:
         return psycopg.connect(self.dsn(role, database).reveal(), autocommit=True)
-
-    @contextmanager
-    def _alone(self, name: str) -> Iterator[None]:
-        with (self.folder / name).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
 
 @pytest.fixture(scope="session")

@@ -121,21 +121,25 @@ SQL = re.compile(
     r"|^\s*lock\s+table\b|^\s*set\s+(?:local|session|role)\b",
     re.DOTALL,  # lower case only, as the house writes SQL: "Select … from …" is a sentence
 )
-SET_CLAUSE = re.compile(
-    r"\bupdate\s+(?:only\s+)?credit\s+(?:as\s+)?(?:\w+\s+)?set\s+"
-    r"(?P<clause>.*?)(?:\bfrom\b|\bwhere\b|\breturning\b|$)",
-    re.IGNORECASE,
-)
 SETS_STATE = re.compile(
     r"(?:^|,)\s*(?:\w+\.)?state\s*=|^\s*\([^)]*\bstate\b[^)]*\)\s*=", re.IGNORECASE
 )
 
 
-def writes_state_of_credit(module: Module) -> Found:
-    for line, text in module.texts:
-        for update in SET_CLAUSE.finditer(text):
-            if SETS_STATE.search(update["clause"]):
-                yield line, update[0]
+def writes_state_of(table: str) -> Callable[[Module], Found]:
+    set_clause = re.compile(
+        rf"\bupdate\s+(?:only\s+)?{table}\s+(?:as\s+)?(?:\w+\s+)?set\s+"
+        r"(?P<clause>.*?)(?:\bfrom\b|\bwhere\b|\breturning\b|$)",
+        re.IGNORECASE,
+    )
+
+    def see(module: Module) -> Found:
+        for line, text in module.texts:
+            for update in set_clause.finditer(text):
+                if SETS_STATE.search(update["clause"]):
+                    yield line, update[0]
+
+    return see
 
 
 def puts_into(table: str) -> Callable[[Module], Found]:

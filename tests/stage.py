@@ -1,30 +1,41 @@
 """Helpers of tests about the money's way: accepted credits, files, and what became of them."""
 
 import dataclasses
+import itertools
+import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
+from jetpay.bank_files import actions, journal
 from jetpay.bank_files.model import BankFile
 from jetpay.bank_files.queries import newest, one_file
 from jetpay.base.ids import BankAccountId, BankFileId, CompanyId, CreditId
 from jetpay.companies.queries import business_now
 from jetpay.credits.actions import accept
 from jetpay.credits.attempts import Acceptance, AcceptedDetails
+from jetpay.credits.holds import release
 from jetpay.credits.model import State
 from jetpay.credits.queries import CreditView, view
 from jetpay.db.rows import Command, Query
+from jetpay.events.model import OPERATOR
 from jetpay.events.queries import events_after
 from jetpay.ledger.prove import prove
+from jetpay.security.secrets import Secret
 from jetpay.services import Services
 from jetpay.worker.advance import Advanced, advance, return_now
 from jetpay.worker.loop import tick
-from tests.world import Company
+from tests.conftest import TestServer
+from tests.world import NOON, Company
 
 PAID = "1000001"
+NUMBERS = itertools.count(1)
 ATTEMPTS = Query(
     str,
     """
@@ -64,6 +75,7 @@ class Stage:
 
     services: Services
     company: Company
+    superuser: Secret[str] | None = None
 
     @classmethod
     def of(cls, company: Company, folder: Path) -> "Stage":
@@ -83,6 +95,8 @@ class Stage:
         return await business_now(self.services.db, self.company_id, self.services.clock)
 
     async def requested(self, **changes: object) -> CreditId:
+        """Equal to no other, unless the statement is given."""
+        changes = {"statement": f"Payment {next(NUMBERS)}"} | changes
         born = await self.services.births.one(
             self.company.asker, self.company.request(**changes), key=None
         )
@@ -177,23 +191,48 @@ class Stage:
             profile=name,
         )
 
+    def journal(self) -> list[dict[str, Any]]:
+        """The whole lines of `sent.jsonl`, oldest first."""
+        return journal_of(self.services.settings.data_dir)
+
+    async def send_again(self, file: BankFile) -> None:
+        at = await self.now()
+        await actions.send_again(
+            self.services.db, self.company_id, file.bank_file_id, by=OPERATOR, at=at, now=NOON
+        )
+
+    async def release(self, *credit_ids: CreditId) -> None:
+        at = await self.now()
+        await release(self.services.db, self.company_id, credit_ids, by=OPERATOR, at=at, now=NOON)
+
     async def report_items(self) -> list[str]:
         return await ITEMS.all(self.services.db, company_id=self.company_id)
 
 
-MAKE_SANDBOX = Command("update company set sandbox = %(sandbox)s where company_id = %(company_id)s")
+def journal_of(folder: Path) -> list[dict[str, Any]]:
+    """What `sent.jsonl` says; a line that a crash cut is left out: its file never left."""
+    path, whole = folder / journal.NAME, []
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        with suppress(json.JSONDecodeError):
+            whole.append(json.loads(line))
+    return whole
+
+
+MAKE_SANDBOX = "update company set sandbox = %s where company_id = %s"
 FORGET_TOKENS = Command("delete from api_token where company_id = %(company_id)s")
 
 
 async def make_sandbox(stage: Stage, *, sandbox: bool) -> None:
-    """Change what nobody can change; a token of the other kind would hold it."""
-    key = {"company_id": stage.company_id}
-    await FORGET_TOKENS.run(stage.services.db, **key)
-    await MAKE_SANDBOX.run(stage.services.db, sandbox=sandbox, **key)
+    """Change what nobody can change: tokens and accounts of the other kind would hold it."""
+    await FORGET_TOKENS.run(stage.services.db, company_id=stage.company_id)
+    assert stage.superuser is not None
+    async with await psycopg.AsyncConnection.connect(stage.superuser.reveal()) as connection:
+        await connection.execute("set session_replication_role = replica")
+        await connection.execute(MAKE_SANDBOX, [sandbox, stage.company_id])
 
 
 @pytest.fixture
-async def live(stage: Stage) -> AsyncIterator[Stage]:
+async def live_stage(stage: Stage) -> AsyncIterator[Stage]:
     """As `stage`, a live company for the test's time: services do not open beside one."""
     await make_sandbox(stage, sandbox=False)
     yield stage
@@ -201,9 +240,10 @@ async def live(stage: Stage) -> AsyncIterator[Stage]:
 
 
 @pytest.fixture
-def stage(company: Company, tmp_path: Path) -> Stage:
+def stage(company: Company, tmp_path: Path, server: TestServer, database_name: str) -> Stage:
     """A company with its bank, and a data directory for the journal."""
-    return Stage.of(company, tmp_path)
+    superuser = server.dsn("super", database_name)
+    return dataclasses.replace(Stage.of(company, tmp_path), superuser=superuser)
 
 
 def details(number: str, holder: str = "Robin Example") -> AcceptedDetails:

@@ -15,6 +15,7 @@ import jetpay
 from jetpay.api import body
 from jetpay.api.frame import needed_scope
 from jetpay.app import CALLS
+from jetpay.bank_files.states import MOVES as FILE_MOVES
 from jetpay.banking import canada
 from jetpay.base import text
 from jetpay.base.refusals import all_refusals
@@ -22,7 +23,7 @@ from jetpay.companies.model import Scope
 from jetpay.credits.states import TABLE
 from jetpay.rails.fail_reasons import FAIL_REASONS
 from jetpay.security import answers
-from jetpay.settings import PREFIX, Settings, variable
+from jetpay.settings import OF_COMMANDS, PREFIX, Settings, variable
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "jetpay"
@@ -122,6 +123,12 @@ def move_rows() -> Iterator[tuple[str, ...]]:
         )
 
 
+def file_rows() -> Iterator[tuple[str, ...]]:
+    for (before, after), who in FILE_MOVES.items():
+        names = sorted(kind.replace("_", " ") for kind in who)
+        yield f"`{before}`", f"`{after}`", ", ".join(names)
+
+
 def reason_rows() -> Iterator[tuple[str, ...]]:
     for reason in FAIL_REASONS.values():
         codes = (", ".join(each) or "–" for each in (reason.cpa005, reason.nacha, reason.iso20022))
@@ -167,7 +174,7 @@ def test_every_setting_is_in_the_configuration() -> None:
 
 
 def test_no_document_names_a_setting_that_there_is_not() -> None:
-    known = {variable(name) for name in Settings.model_fields}
+    known = {variable(name) for name in Settings.model_fields} | OF_COMMANDS
     for path in DOCUMENTS:
         for name in re.findall(rf"\b{PREFIX}[A-Z][A-Z_]+\b", path.read_text()):
             if not name.startswith("JETPAY_TEST_"):
@@ -184,6 +191,10 @@ def test_a_refusal_can_be_told_to_a_stranger() -> None:
 
 def test_every_row_of_the_table_of_moves_is_in_the_document() -> None:
     assert written("money-moves.md", "The table of moves") == lines(move_rows())
+
+
+def test_every_move_of_a_bank_file_is_in_the_document() -> None:
+    assert written("money-moves.md", "Bank files") == lines(file_rows())
 
 
 def test_every_fail_reason_is_in_the_document() -> None:

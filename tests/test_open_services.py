@@ -13,9 +13,16 @@ from jetpay.companies.actions import create_company
 from jetpay.companies.installation import is_ready
 from jetpay.companies.questions import PreparedQuestion
 from jetpay.security.passwords import AnswerHash
-from jetpay.security.rootkeys import generate_root_key
+from jetpay.security.rootkeys import KeyProblem, generate_root_key
+from jetpay.security.seal_keys import MissingRootKey
 from jetpay.security.secrets import Secret
-from jetpay.services import DEMO_QUESTION, NotMigrated, open_services, root_keys_of
+from jetpay.services import (
+    DEMO_QUESTION,
+    ROOT_KEYS_FILE,
+    NotMigrated,
+    open_services,
+    root_keys_of,
+)
 from jetpay.settings import Settings, SettingsProblem
 from tests.apart import services_apart
 from tests.world import NOON
@@ -50,13 +57,29 @@ def test_a_root_key_is_made_once_for_us_alone(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data")
 
     async def at_once() -> list[str]:
-        keys = await asyncio.gather(*(asyncio.to_thread(root_keys_of, settings) for _ in range(8)))
+        make = [asyncio.to_thread(root_keys_of, settings, may_make=True) for _ in range(8)]
+        keys = await asyncio.gather(*make)
         return [each[0].fingerprint.hex() for each in keys]
 
     assert len(set(asyncio.run(at_once()))) == 1
     [file] = (tmp_path / "data").iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+async def test_a_lost_root_key_is_missed_and_never_replaced(
+    server: "TestServer", tmp_path: Path
+) -> None:
+    async with services_apart(server) as services:
+        changed = {"secret_keys": None, "data_dir": tmp_path}
+        settings = services.settings.model_copy(update=changed)
+        file = tmp_path / ROOT_KEYS_FILE
+        with pytest.raises(KeyProblem, match=f"{file} is gone.*put it back"):
+            await open_services(settings)
+        assert not file.exists()
+        file.write_text(generate_root_key())
+        with pytest.raises(MissingRootKey, match=f"is not in {file}"):
+            await open_services(settings)
 
 
 @pytest.mark.parametrize("question", ["Which ship?", DEMO_QUESTION])

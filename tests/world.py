@@ -176,10 +176,17 @@ def clock() -> FixedClock:
 
 @pytest.fixture(scope="session")
 async def services(
-    app_dsn: Secret[str], root_key: Secret[str], clock: FixedClock
+    app_dsn: Secret[str],
+    root_key: Secret[str],
+    clock: FixedClock,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Services]:
     """The services of one process on the test process's database."""
-    settings = Settings(database_url=database_url(app_dsn), secret_keys=root_key)
+    settings = Settings(
+        database_url=database_url(app_dsn),
+        secret_keys=root_key,
+        data_dir=tmp_path_factory.mktemp("data"),
+    )
     services = await open_services(settings, clock=clock)
     yield services
     await services.close()

@@ -9,7 +9,9 @@ from jetpay import payment_page
 from jetpay.api import (
     bank_accounts,
     bank_files,
+    browser_pages,
     contacts,
+    deliveries,
     events,
     health,
     jwks,
@@ -27,6 +29,7 @@ CALLS: Final[tuple[APIRouter, ...]] = (
     bank_accounts.calls,
     transactions.calls,
     webhooks.calls,
+    deliveries.calls,
     jwks.calls,
     events.calls,
     bank_files.calls,
@@ -48,6 +51,7 @@ def create_api(services: Services) -> FastAPI:
         *(route for calls in CALLS for route in calls.routes),
         *payment_page.routes(services),
         *health.routes,
+        *browser_pages.routes,
         *reference.routes,
     ]
     api.router.routes.extend(routes)

@@ -46,6 +46,10 @@ REQUEST_SECONDS: Final = Histogram(
 PROCESSES_STARTED: Final = Counter(
     "jetpay_processes_started_total", "Processes started, the first of each kind too.", ("kind",)
 )
+INTAKE_DEFECTS: Final = Counter(
+    "jetpay_intake_defects_total",
+    "Credits that were checked, and that the database refused all the same.",
+)
 DUE_LATE_SECONDS: Final = Gauge(
     "jetpay_due_late_seconds",
     "How long the oldest due work has waited.",

@@ -16,11 +16,13 @@ from jetpay.credits.dispatch import Dispatcher
 from jetpay.db.embedded import EmbeddedServer
 from jetpay.db.migrate import migrate, pending
 from jetpay.db.pool import Database
+from jetpay.db.postgres_account import unusable
 from jetpay.events.wake import Wake
 from jetpay.security.dial import Dialler
-from jetpay.security.keys import Keyring
+from jetpay.security.key_rows import ROOT_USES
+from jetpay.security.keys import Keyring, MissingRootKey
 from jetpay.security.passwords import AnswerHasher
-from jetpay.security.rootkeys import RootKey, generate_root_key, parse_root_keys
+from jetpay.security.rootkeys import KeyProblem, RootKey, generate_root_key, parse_root_keys
 from jetpay.security.secrets import Secret
 from jetpay.security.short_ids import ShortIds
 from jetpay.security.vault import Vault
@@ -83,9 +85,7 @@ async def open_services(
         stack.push_async_callback(db.close)
         if check_production:
             await refuse_unsafe_production(db, settings)
-        root_keys = await asyncio.to_thread(root_keys_of, settings)
-        keyring = await Keyring.load(db, root_keys, clock=clock, rsa_bits=settings.webhook_rsa_bits)
-        await keyring.ensure(db)
+        keyring = await _keyring(db, settings, clock)
         hasher = AnswerHasher(keyring)
         stack.callback(hasher.close)
         short_ids = ShortIds()
@@ -131,6 +131,19 @@ async def _database(settings: Settings, stack: AsyncExitStack, *, durable: bool)
     return server.dsn("app")
 
 
+async def _keyring(db: Database, settings: Settings, clock: Clock) -> Keyring:
+    """All keys, opened, with the first of each purpose made."""
+    # Beside a database that has keys, a new root key would open none of them.
+    uses = await ROOT_USES.all(db)
+    root_keys = await asyncio.to_thread(root_keys_of, settings, may_make=not uses)
+    try:
+        keyring = await Keyring.load(db, root_keys, clock=clock, rsa_bits=settings.webhook_rsa_bits)
+    except MissingRootKey as missing:
+        raise MissingRootKey(missing.fingerprint, place_of_root_keys(settings)) from None
+    await keyring.ensure(db)
+    return keyring
+
+
 async def _births(
     dsn: Secret[str],
     stack: AsyncExitStack,
@@ -162,15 +175,37 @@ async def refuse_unsafe_production(db: Database, settings: Settings) -> None:
         raise SettingsProblem(" ".join(problems))
 
 
-def root_keys_of(settings: Settings) -> tuple[RootKey, ...]:
-    """Those that were set, or the one of the data directory, made when first needed."""
+def root_keys_of(settings: Settings, *, may_make: bool = False) -> tuple[RootKey, ...]:
+    """Those that were set, or the one of the data directory, made where it may be.
+
+    Raises `KeyProblem`.
+    """
     if settings.secret_keys is not None:
         return parse_root_keys(settings.secret_keys)
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = settings.data_dir / ROOT_KEYS_FILE
-    if not path.exists():
-        _publish(path, generate_root_key())
-    return parse_root_keys(Secret(path.read_text("ascii")))
+    if may_make and not path.exists():
+        try:
+            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _publish(path, generate_root_key())
+        except OSError as error:
+            raise KeyProblem(unusable(settings.data_dir, error)) from None
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise KeyProblem(
+            f"{path} is gone, and the database's keys open with it alone: put it back, or give"
+            " its root key by JETPAY_SECRET_KEYS."
+        ) from None
+    except (OSError, UnicodeDecodeError):
+        raise KeyProblem(f"{path} cannot be read as Jetpay's user.") from None
+    return parse_root_keys(Secret(text))
+
+
+def place_of_root_keys(settings: Settings) -> str:
+    """Where an operator puts them: the variable, or the file."""
+    if settings.secret_keys is not None:
+        return "JETPAY_SECRET_KEYS"
+    return str(settings.data_dir / ROOT_KEYS_FILE)
 
 
 def _publish(path: Path, key: str) -> None:

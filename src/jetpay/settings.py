@@ -5,7 +5,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
 from urllib.parse import SplitResult, urlsplit
@@ -22,18 +22,19 @@ from pydantic import (
     ValidationError,
 )
 
+from jetpay.security.address_table import AllowedNetwork, Network, parse_allowed_list
 from jetpay.security.rootkeys import KeyProblem, parse_root_keys
 from jetpay.security.secrets import Secret
 
 PREFIX: Final = "JETPAY_"
 FILE_SUFFIX: Final = "_FILE"
+OF_COMMANDS: Final = frozenset({"JETPAY_TOKEN"})
+"""Taken by an option of a command: `jetpay events tail`."""
 FILE_BYTES: Final = 16 * 1024
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 PORT_MAXIMUM: Final = 65_535
 FILE_MODES: Final = (0o600, 0o400)
 RSA_BITS: Final = (2048, 3072, 4096)
-
-Network = IPv4Network | IPv6Network
 
 
 class SettingsProblem(Exception):
@@ -47,14 +48,6 @@ class Must:
     be: str
 
 
-@dataclass(frozen=True, slots=True)
-class AllowedNetwork:
-    """Where a webhook may go although the network is private; any port when none is named."""
-
-    network: Network
-    port: int | None = None
-
-
 def _listed(value: object) -> object:
     return (
         [part for part in re.split(r"[\s,]+", value) if part] if isinstance(value, str) else value
@@ -63,22 +56,6 @@ def _listed(value: object) -> object:
 
 def _networks(values: list[str]) -> tuple[Network, ...]:
     return tuple(ip_network(value) for value in values)
-
-
-def _allowed_networks(values: list[str]) -> tuple[AllowedNetwork, ...]:
-    return tuple(_allowed_network(value) for value in values)
-
-
-def _allowed_network(value: str) -> AllowedNetwork:
-    found = re.fullmatch(
-        r"\[(?P<v6>[^\]]+)\](?::(?P<p6>\d+))?|(?P<v4>[\d./]+)(?::(?P<p4>\d+))?", value
-    )
-    if found is None:
-        return AllowedNetwork(ip_network(value))
-    port = found["p6"] or found["p4"]
-    if port is not None and not 0 < int(port) <= PORT_MAXIMUM:
-        raise ValueError
-    return AllowedNetwork(ip_network(found["v6"] or found["v4"]), int(port) if port else None)
 
 
 def _origin(value: str) -> str:
@@ -181,10 +158,11 @@ class Settings(BaseModel):
     ] = Field((), description="Networks of proxies whose `X-Forwarded-For` is believed.")
     webhook_allowed_networks: Annotated[
         tuple[AllowedNetwork, ...],
-        BeforeValidator(lambda value: _allowed_networks(_listed(value))),
+        BeforeValidator(lambda value: parse_allowed_list(_listed(value))),
         Must("be networks such as 10.1.2.0/24 or 10.1.2.0/24:9000, separated by commas"),
     ] = Field((), description="Networks that webhooks of sandbox companies may call although "
-              "they are private, and with plain http.")  # fmt: skip
+              "they are private, and with plain http: `network` or `network:port`. Live companies "
+              "need `jetpay company allow-network`.")  # fmt: skip
     metrics_listen: Annotated[
         str, AfterValidator(_listen), Must("be host:port, unix:/path or off")
     ] = Field("127.0.0.1:9464", description="Where Prometheus may ask for metrics.")
@@ -192,15 +170,17 @@ class Settings(BaseModel):
         Secret[str] | None,
         AfterValidator(lambda value: value and _secret_url("smtp", "smtps")(value)),
         Must("start with smtp:// or smtps:// and name a host"),
-    ] = Field(None, description="The mail server. Unset: nothing is mailed.")
+    ] = Field(None, description="The mail server. Not used yet: this release mails nothing.")
     egress_proxy: Annotated[
         Secret[str] | None,
         AfterValidator(lambda value: value and _secret_url("http", "https")(value)),
         Must("start with http:// or https:// and name a host"),
-    ] = Field(None, description="A proxy for everything that Jetpay calls.")
+    ] = Field(None, description="A proxy (CONNECT) for all calls to addresses that "
+              "companies typed. `HTTP_PROXY` and its like are ignored.")  # fmt: skip
     egress_proxy_vets: Annotated[bool, Must("be true or false")] = Field(
         default=False,
-        description="Whether that proxy itself refuses private addresses.",
+        description="Whether that proxy itself looks names up and refuses private addresses; it "
+        "is then told the name. Otherwise Jetpay vets and names the address.",
     )
     webhook_rsa_bits: Annotated[int, AfterValidator(_rsa_bits), Must("be 2048, 3072 or 4096")] = (
         Field(2048, description="Size of new keys that sign webhooks.")
@@ -290,6 +270,14 @@ def secret_fields(settings: type[BaseModel]) -> Iterator[str]:
         kinds = (field.annotation, *get_args(field.annotation))
         if Secret[str] in kinds:
             yield name
+
+
+def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
+    """What is called like a setting and is none: somebody's slip."""
+    known = {variable(name) + end for name in Settings.model_fields for end in ("", FILE_SUFFIX)}
+    names = os.environ if environ is None else environ
+    known |= OF_COMMANDS
+    return sorted(name for name in names if name.startswith(PREFIX) and name not in known)
 
 
 def read_variable(environ: Mapping[str, str], field: str) -> str | None:

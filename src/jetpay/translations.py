@@ -1,6 +1,7 @@
 """Sentences for people in their language: Babel catalogues, read as text, compiled nowhere."""
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -71,12 +72,18 @@ class Language:
 
     def day(self, day: date) -> str:
         """`Thursday, January 22, 2026`."""
-        return dates.format_date(day, "full", self.locale)
+        return self._ordinal(day, dates.format_date(day, "full", self.locale))
+
+    def _ordinal(self, day: date, said: str) -> str:
+        """`1er janvier`: French counts the first day of a month, and the CLDR does not know."""
+        if self.code == "fr" and day.day == 1:
+            return re.sub(r"\b1 ", "1er ", said, count=1)
+        return said
 
     def moment(self, at: datetime) -> str:
         """`January 22, 2026 at 10:15 a.m. EST`, in the time of the clearing."""
         local = at.astimezone(ZONE)
-        day = dates.format_date(local, "long", self.locale)
+        day = self._ordinal(local, dates.format_date(local, "long", self.locale))
         clock = dates.format_time(local, "short", tzinfo=ZONE, locale=self.locale)
         zone = dates.get_timezone_name(
             local, "short", locale=self.locale, zone_variant=None, return_zone=False

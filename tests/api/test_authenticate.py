@@ -10,13 +10,14 @@ from fastapi import FastAPI
 from starlette.requests import Request
 
 from jetpay.api.auth import allows, authenticate
+from jetpay.app import create_api, create_app
 from jetpay.base.clock import FixedClock
-from jetpay.base.refusals import Forbidden, Unauthorized
+from jetpay.base.refusals import Unauthorized
 from jetpay.companies.model import Scope
 from jetpay.companies.tokens import TokenLimits, create_token, revoke_token
 from jetpay.db.rows import Query
 from jetpay.security.tokens import make_api_token
-from tests.api.conftest import Connect
+from tests.api.conftest import BASE_URL, Connect
 from tests.world import Company
 
 
@@ -97,8 +98,41 @@ async def test_a_token_bound_to_networks_is_refused_elsewhere(
     for peer in ("198.51.100.7", "2001:db8::1", "::ffff:198.51.100.7"):
         await authenticate(asking(app, f"Bearer {bound.token}", peer=peer), Scope.CONTACTS)
     for peer in ("192.0.2.9", "2001:db9::1", ""):
-        with pytest.raises(Forbidden):
+        with pytest.raises(Unauthorized):
             await authenticate(asking(app, f"Bearer {bound.token}", peer=peer), Scope.CONTACTS)
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "in front"])
+async def test_from_another_network_every_call_gives_the_one_answer_of_an_unknown_token(
+    company: Company, stranger: httpx.AsyncClient, declared: bool
+) -> None:
+    limits = TokenLimits(networks=[ip_network("198.51.100.0/24")])
+    bound = await company.new_token(limits=limits)
+    unknown = await stranger.get("/contact")
+    served = (create_api if declared else create_app)(company.services)
+    transport = httpx.ASGITransport(served, client=("192.0.2.9", 1))
+    credit: dict[str, object] = {
+        "amount": 100,
+        "statement": "Payment",
+        "from_bank_account": str(company.bank_account),
+        "contact_id": str(company.contact),
+    }
+    question = {"security_question": "Which street was it?", "security_answer": "Larch Alley"}
+    account = {"to_bank_account": str(await company.contact_account())}
+    async with httpx.AsyncClient(
+        transport=transport,
+        base_url=BASE_URL,
+        headers={"Authorization": f"Bearer {bound.token}", "Idempotency-Key": "one"},
+    ) as client:
+        answers = [
+            await client.get("/contact"),
+            await client.put("/contact", json={"email": "a@example.com", "name": "Ana"}),
+            await client.put("/credit", json=credit),
+            await client.put("/credit", json=credit | question),
+            await client.put("/credit", json=credit | account),
+            await client.post("/credits", json={"credits": [credit]}),
+        ]
+    assert {(each.status_code, each.content) for each in answers} == {(401, unknown.content)}
 
 
 @pytest.mark.parametrize(

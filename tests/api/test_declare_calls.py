@@ -115,6 +115,10 @@ async def test_the_reference_page_shows_every_call_and_fetches_nothing_from_else
     for _, path, operation in calls(document):
         assert path in page.text
         assert f'id="{operation["operationId"]}"' in page.text
+    for name in ("LineTaken", "EventGiven", "TransactionGiven"):
+        assert f"<caption>{name}</caption>" in page.text
+    assert "requested or " in page.text, "the states, in words"
+    assert "`" not in page.text
     assert "<script" not in page.text
     assert 'style="' not in page.text
     fetched = re.findall(r'(?:src|href)="([^"#]+)"', page.text)
@@ -133,6 +137,7 @@ async def test_the_reference_page_shows_every_call_and_fetches_nothing_from_else
         ({"enum": ["en", "fr"]}, "en or fr"),
         ({"type": "array", "items": {"type": "integer", "minimum": 1}}, "list of integer, from 1"),
         ({"$ref": "#/components/schemas/Thing"}, "Thing"),
+        ({"type": "integer", "minimum": 1.0, "maximum": 9e9}, "integer, from 1, to 9000000000"),
         ({}, "anything"),
     ],
 )

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from jetpay import __version__
 from jetpay.api.frame import HEADERS, AccessLog, Frame, frame
 from jetpay.settings import Settings
 
@@ -64,6 +65,34 @@ async def test_every_answer_has_the_security_headers_unless_it_says_otherwise(
         assert {name: answer.headers[name] for name in expected} == expected
         assert len(answer.headers.get_list("referrer-policy")) == 1
         assert len(answer.headers["x-request-id"]) == 24
+
+
+async def test_the_right_address_is_told_under_a_wrong_host(bare: httpx.AsyncClient) -> None:
+    for host in ("localhost", "pay.example.com.example.net"):
+        answer = await bare.get("/own", headers={"Host": host})
+        assert (answer.status_code, answer.json()["code"]) == (421, "wrong_host")
+        assert "https://pay.example.com." in answer.json()["detail"]
+
+
+async def test_a_browser_is_refused_with_a_page_in_both_languages(bare: httpx.AsyncClient) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for path, host, status, words in (
+        ("/broken", "pay.example.com", 500, "try again"),
+        ("/away", "pay.example.com", 503, "try again"),
+        (
+            '/payment/pay/"><b>',
+            "localhost",
+            421,
+            'href="https://pay.example.com/payment/pay/&quot;',
+        ),
+    ):
+        answer = await bare.get(path, headers=browser | {"Host": host})
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert words in answer.text
+        assert 'lang="fr-CA"' in answer.text
+        assert SEED not in answer.text
+        assert "<b>" not in answer.text
 
 
 @pytest.mark.parametrize(
@@ -153,3 +182,14 @@ async def test_health_needs_neither_token_nor_host(stranger: httpx.AsyncClient) 
     for path in ("/healthz", "/readyz"):
         answer = await stranger.get(path, headers={"Host": "10.1.2.3"})
         assert (answer.status_code, answer.json()) == (200, {"ok": True})
+
+
+async def test_the_root_leads_people_on_and_says_nothing_of_the_release(
+    stranger: httpx.AsyncClient,
+) -> None:
+    answer = await stranger.get("/")
+    assert answer.status_code == 200
+    assert 'href="/docs"' in answer.text
+    assert "payment link" in answer.text
+    assert __version__ not in answer.text
+    assert (await stranger.get("/favicon.ico")).status_code == 204

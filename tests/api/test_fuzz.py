@@ -37,7 +37,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-ANSWER_SECONDS = 30
+ANSWER_SECONDS = 120
 FITTING = {
     "statement": "Lamp",
     "expires_at": None,
@@ -194,7 +194,6 @@ async def document(stranger: httpx.AsyncClient) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 async def test_no_request_is_answered_otherwise_than_declared(
     document: dict[str, Any], send: Send, things: Things
 ) -> None:

@@ -27,6 +27,7 @@ KINDS = {
 BODIES: dict[str, dict[str, Any]] = {
     "/transaction/{identifier}/link": {"action": "show"},
     "/bank_files/{identifier}": {"action": "mark_sent"},
+    "/webhooks/{identifier}/replay": {"from_event_id": 1},
 }
 """What the calls with an identifier in their path are sent, if more than nothing."""
 

@@ -56,6 +56,37 @@ async def test_what_is_wrong_first_is_said_first(
     assert answer.json()["status"] == status
 
 
+async def test_a_refusal_says_what_to_do(company: Company, connect: Connect) -> None:
+    powerless = await company.new_token(Scope.EVENTS_READ)
+    async with connect(powerless.token) as client:
+        assert (await client.get("/contact")).json()["detail"].endswith(" needs: contacts.")
+        assert (await client.put("/credit", json={})).json()["detail"].endswith(" needs: credits.")
+    async with connect(company.token) as client:
+        said = {
+            body: (await client.put("/credit", headers=JSON, content=body)).json()["detail"]
+            for body in (b"", b"{", b"[]")
+        }
+        assert len(set(said.values())) == 3
+        wrong = await client.put("/contact", headers=FORM, content=b"{}")
+        assert "application/json" in wrong.json()["detail"]
+        for empty in ("", None):
+            body = {"amount": 1, "statement": "A", "contact_id": empty}
+            answer = await client.put("/credit", json=body)
+            found = {each["field"]: each["code"] for each in answer.json()["errors"]}
+            assert found.get("contact_id") == "required", answer.json()
+
+
+async def test_a_mistyped_parameter_is_refused_but_on_the_guides_own_call(
+    client: httpx.AsyncClient,
+) -> None:
+    for path in ("/events?afer=3", "/contact?limit=1&nxt=a"):
+        answer = await client.get(path)
+        assert answer.status_code == 422, path
+        assert [each["code"] for each in answer.json()["errors"]] == ["unknown_field"]
+    assert (await client.get(f"/transaction/{uuid4()}/status?x=1")).status_code == 404
+    assert (await client.get("/events?after=0&limit=1")).status_code == 200
+
+
 @pytest.mark.parametrize("scope", [None, Scope.EVENTS_READ])
 async def test_no_byte_of_a_body_is_read_before_token_and_scope_are_known(
     scope: Scope | None, company: Company, connect: Connect

@@ -41,7 +41,7 @@ CLOSE_ACCOUNT = Command(
 async def cut(stage: Stage, hours: int = 0) -> None:
     at = NOON + timedelta(hours=hours)
     services = stage.services
-    await cut_off(services.db, services.vault, stage.company_id, stage.account, at=at)
+    await cut_off(services.db, services.vault, stage.company_id, stage.account, cutoff_at=at, at=at)
 
 
 async def set_account(stage: Stage, state: str) -> None:
@@ -71,7 +71,9 @@ async def test_what_is_ready_after_the_cut_off_waits_for_the_next(stage: Stage) 
         where company_id = %(company_id)s and credit_id = %(credit_id)s
         """
     ).run(services.db, company_id=stage.company_id, credit_id=early, at=before)
-    again = await cut_off(services.db, services.vault, stage.company_id, stage.account, at=before)
+    again = await cut_off(
+        services.db, services.vault, stage.company_id, stage.account, cutoff_at=before, at=before
+    )
     assert again == NOON
     assert await stage.state(early) is State.PROCESSING
     assert await stage.state(late) is State.INITIATED
@@ -169,35 +171,6 @@ async def test_no_file_is_made_of_payments_that_cannot_be_written(stage: Stage) 
     assert await stage.files() == []
 
 
-async def test_an_equal_credit_without_a_key_is_marked_before_it_enters_a_file(
-    stage: Stage,
-) -> None:
-    first, second = await stage.accepted(), await stage.accepted()
-    other = await stage.accepted(statement="Something else")
-    named = await stage.accepted(external_id="mine")
-    await stage.tick()
-    views = [await stage.view(each) for each in (first, second, other, named)]
-    marked = [each.possible_duplicate_of for each in views]
-    pair = {marked[0], marked[1]}
-    assert None in pair
-    assert pair & {first, second}
-    assert marked[2:] == [None, None]
-
-
-async def test_an_equal_credit_of_another_hour_is_no_duplicate(stage: Stage) -> None:
-    first = await stage.accepted()
-    await Command(
-        """
-        update credit set created_at = created_at - interval '10 minutes 1 second'
-        where company_id = %(company_id)s and credit_id = %(credit_id)s
-        """
-    ).run(stage.services.db, company_id=stage.company_id, credit_id=first)
-    second = await stage.accepted()
-    await stage.tick()
-    for each in (first, second):
-        assert (await stage.view(each)).possible_duplicate_of is None
-
-
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (assemble, model):
@@ -270,10 +243,7 @@ async def test_cancel_and_claim_cannot_both_win(stage: Stage) -> None:
                 return refusal.code
             return "cancelled"
 
-        async def claimed() -> None:
-            await cut_off(services.db, services.vault, stage.company_id, stage.account, at=NOON)
-
-        won, _ = await asyncio.gather(cancelled(), claimed())
+        won, _ = await asyncio.gather(cancelled(), cut(stage))
         assert won in {"cancelled", "in_bank_file", "move_refused"}
         expected = State.CANCELLED if won == "cancelled" else State.PROCESSING
         assert await stage.state(credit) is expected
@@ -287,7 +257,7 @@ async def test_two_workers_at_one_cut_off_make_one_file(stage: Stage) -> None:
 
     async def once() -> bool:
         try:
-            await cut_off(services.db, services.vault, stage.company_id, stage.account, at=NOON)
+            await cut(stage)
         except NotYet:
             return False
         return True

@@ -134,9 +134,9 @@ async def test_a_payment_is_returned_by_call(stage: Stage, client: httpx.AsyncCl
     )
 
 
-async def test_a_live_company_has_no_clock_to_turn_and_no_bank_to_ask(live: Stage) -> None:
-    other = await live.company.new_token()
-    async with connected(live, other.token) as client:
+async def test_a_live_company_has_no_clock_to_turn_and_no_bank_to_ask(live_stage: Stage) -> None:
+    other = await live_stage.company.new_token()
+    async with connected(live_stage, other.token) as client:
         turned = await client.post("/sandbox/advance", json={"days": 1})
         body = {"identifier": str(uuid4()), "reason": "R02"}
         returned = await client.post("/sandbox/return", json=body)

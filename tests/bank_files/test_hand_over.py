@@ -12,10 +12,11 @@ from jetpay.bank_files.settle import take_back_some
 from jetpay.base.ids import BankFileId, uuid7
 from jetpay.base.refusals import NotFound
 from jetpay.credits.model import State
+from jetpay.credits.refusals import NotHeld
 from jetpay.events.model import OPERATOR, Actor, ActorKind
 from jetpay.rails.profiles import PROFILES
 from jetpay.sandbox import books
-from tests.stage import Stage
+from tests.stage import Stage, journal_of
 from tests.world import NOON
 
 
@@ -46,7 +47,7 @@ async def free_leases(stage: Stage) -> None:
 
 
 def journalled(stage: Stage) -> list[str]:
-    return [each["bank_file"] for each in journal.entries(stage.services.settings.data_dir)]
+    return [each["bank_file"] for each in stage.journal()]
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ async def test_the_journal_has_the_file_before_its_state_says_so(
 ) -> None:
     await stage.accepted()
     with monkeypatch.context() as broken:
-        crash_at(broken, hand_over.BEGIN, "run")
+        crash_at(broken, hand_over, "move_file")
         await crashed(stage)
     [file] = await stage.files()
     assert file.state is FileState.SEALED
@@ -151,18 +152,13 @@ async def test_a_person_marks_it_sent(stage: Stage, unconfirmed: BankFile) -> No
 
 
 async def test_a_person_sends_the_same_bytes_again(stage: Stage, unconfirmed: BankFile) -> None:
-    services = stage.services
-    await actions.send_again(
-        services.db, stage.company_id, unconfirmed.bank_file_id, at=await stage.now()
-    )
+    await stage.send_again(unconfirmed)
     await stage.tick()
     [file] = await stage.files()
     assert (file.state, file.sha256) == (FileState.ACKNOWLEDGED, unconfirmed.sha256)
     assert journalled(stage) == [str(file.bank_file_id)] * 2
     with pytest.raises(NotWithYou):
-        await actions.send_again(
-            services.db, stage.company_id, file.bank_file_id, at=await stage.now()
-        )
+        await stage.send_again(file)
 
 
 async def test_an_unconfirmed_file_cannot_be_withdrawn_even_to_be_sent_again(
@@ -170,7 +166,7 @@ async def test_an_unconfirmed_file_cannot_be_withdrawn_even_to_be_sent_again(
 ) -> None:
     with pytest.raises(HandOverBegan):
         await withdraw(stage, unconfirmed)
-    await actions.send_again(stage.services.db, stage.company_id, unconfirmed.bank_file_id, at=NOON)
+    await stage.send_again(unconfirmed)
     with pytest.raises(HandOverBegan):
         await withdraw(stage, unconfirmed)
 
@@ -246,20 +242,15 @@ async def test_a_released_credit_is_in_the_next_file_which_takes_the_number_agai
     view = await stage.view(credit)
     assert (view.state, view.held, view.waiting_for) == (State.INITIATED, "withdrawn", "held")
     assert await stage.attempts(credit) == ["withdrawn", "open"]
-    released = await actions.release(
-        stage.services.db, stage.company_id, [credit], at=await stage.now()
-    )
-    assert released == 1
+    await stage.release(credit)
     await stage.advance(1)
     assert [(file.number, file.state) for file in await stage.files()] == [
         (1, FileState.SEALED),
         (1, FileState.WITHDRAWN),
     ]
     assert await stage.attempts(credit) == ["withdrawn", "open"]
-    released = await actions.release(
-        stage.services.db, stage.company_id, [credit], at=await stage.now()
-    )
-    assert released == 0
+    with pytest.raises(NotHeld):
+        await stage.release(credit)
 
 
 async def test_where_numbers_have_no_gap_only_the_newest_is_withdrawn(
@@ -329,7 +320,7 @@ async def test_a_large_withdrawn_file_is_taken_back_in_parts_in_its_maker_s_name
 # ------------------------------------------------------------------------------- the journal
 def test_a_cut_line_of_the_journal_stays_alone(tmp_path: Path) -> None:
     path = tmp_path / "new" / journal.NAME
-    assert list(journal.entries(path.parent)) == []
+    assert journal_of(path.parent) == []
     manifest = journal.Manifest(
         company_id=uuid7(),  # type: ignore[arg-type]
         bank_account_id=uuid7(),  # type: ignore[arg-type]
@@ -348,6 +339,6 @@ def test_a_cut_line_of_the_journal_stays_alone(tmp_path: Path) -> None:
     with path.open("ab") as lines:
         lines.write(b'{"company": "')
     journal.append(path.parent, manifest)
-    assert len(list(journal.entries(path.parent))) == 2
+    assert len(journal_of(path.parent)) == 2
     assert path.read_bytes().count(b"\n") == 3
     assert path.stat().st_mode & 0o777 == 0o600

@@ -29,7 +29,9 @@ async def assembled(stage: Stage) -> BankFile:
     for amount in (100, 250):
         await stage.accepted(amount=amount)
     services = stage.services
-    await cut_off(services.db, services.vault, stage.company_id, stage.account, at=NOON)
+    await cut_off(
+        services.db, services.vault, stage.company_id, stage.account, cutoff_at=NOON, at=NOON
+    )
     return (await stage.files())[0]
 
 
@@ -86,7 +88,7 @@ async def test_two_workers_seal_it_once(stage: Stage, assembled: BankFile) -> No
     services = stage.services
     numbered = await take_number(services.db, stage.company_id, file.bank_file_id)
     assert numbered is None
-    assert await store(services.db, services.vault, file, b"other", at=NOON) is False
+    assert await store(services.db, services.vault, assembled, b"other", at=NOON) is False
 
 
 async def test_rows_that_do_not_add_up_are_never_sealed(stage: Stage, assembled: BankFile) -> None:

@@ -1,6 +1,5 @@
 """A file's whole way, from acceptance to the money being there."""
 
-from jetpay.bank_files import journal
 from jetpay.bank_files.model import FileState
 from jetpay.bank_files.seal import open_bytes
 from jetpay.credits.model import State
@@ -49,7 +48,7 @@ async def test_the_bank_reads_what_was_accepted_and_the_journal_has_it_too(stage
     assert [entry.amount for entry in seen.entries] == [100, 250]
     assert [entry.account for entry in seen.entries] == ["1000001", "2000002"]
     assert {entry.routing for entry in seen.entries} == {"000300002"}
-    [written] = journal.entries(stage.services.settings.data_dir)
+    [written] = stage.journal()
     assert written["bank_file"] == str(file.bank_file_id)
     assert written["sha256"] == (file.sha256 or b"").hex()
     assert written["references"] == references

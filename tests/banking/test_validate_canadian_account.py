@@ -166,15 +166,6 @@ def test_leading_zeros_of_the_account_alone_do_not_make_another_account() -> Non
     assert account.account_number == "001000001"
 
 
-def test_an_account_is_written_as_on_a_cheque() -> None:
-    assert canada.format(ORDINARY) == "12342-004 1234567"
-
-
-def test_a_masked_account_shows_the_branch_and_three_digits() -> None:
-    assert canada.mask(ORDINARY) == "12342-004 •••567"
-    assert canada.mask(CanadianAccount("004", "12342", "123")) == "12342-004 •••"
-
-
 def test_no_text_made_of_an_account_by_accident_has_its_number() -> None:
     for text in (repr(ORDINARY), str(ORDINARY), f"{ORDINARY}", f"{[ORDINARY]}"):
         assert "004" in text
@@ -212,8 +203,5 @@ def assert_whole(valid: CanadianAccount) -> None:
     routing = valid.electronic_routing()
     assert len(routing) == 9
     assert (routing[1:4], routing[4:]) == (valid.institution_number, valid.transit_number)
-    branch, _, number = canada.format(valid).partition(" ")
-    assert branch.split("-") == [valid.transit_number, valid.institution_number]
-    assert number == valid.account_number
     assert not valid.index_parts()[2].startswith("0")
     assert isinstance(canada.warnings(valid), list)

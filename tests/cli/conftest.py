@@ -20,16 +20,17 @@ from psycopg.conninfo import conninfo_to_dict
 from jetpay.__main__ import main
 from jetpay.db.migrate import available
 from tests.conftest import TestServer
+from tests.patience import PATIENCE_SECONDS
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
 
 # Each command is a process of its own, forked from one that has imported everything already.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["__main__", "jetpay.cli.commands"])
+PROCESSES.set_forkserver_preload(["pytest", "jetpay.cli.commands", "jetpay.cli.tail"])
 
 
-def _be_jetpay(arguments: tuple[str, ...], environment: dict[str, str], files: list[Path]) -> None:
+def be_jetpay(arguments: tuple[str, ...], environment: dict[str, str], files: list[Path]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     flags = (os.O_RDONLY, os.O_WRONLY | os.O_CREAT, os.O_WRONLY | os.O_CREAT)
@@ -55,9 +56,9 @@ class Command:
             files = [Path(name, stream) for stream in ("stdin", "stdout", "stderr")]
             files[0].write_text(stdin)
             told = (arguments, self.environment, files)
-            process = PROCESSES.Process(target=_be_jetpay, args=told)
+            process = PROCESSES.Process(target=be_jetpay, args=told)
             process.start()
-            process.join(60)
+            process.join(PATIENCE_SECONDS)
             assert process.exitcode is not None, "it does not end"
             out, err = files[1].read_text(), files[2].read_text()
             return subprocess.CompletedProcess(arguments, process.exitcode, out, err)

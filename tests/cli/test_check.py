@@ -1,6 +1,7 @@
 """`jetpay check` finds what is unsafe or broken, and says what to do."""
 
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,10 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
+from jetpay.db.embedded import EmbeddedServer
+from jetpay.security.rootkeys import generate_root_key
 from jetpay.security.secrets import Secret
 from tests.cli.conftest import Command, environment_of, url_of
 from tests.conftest import TestServer
@@ -53,6 +57,19 @@ def test_it_misses_a_worker_until_one_was_seen(
     assert checked(jetpay)["worker"]["level"] == "ok"
 
 
+def test_a_worker_is_not_missed_while_jetpay_starts(
+    jetpay: Command,
+    worker_seen: psycopg.Connection,
+    server: TestServer,
+    cli_database: str,
+) -> None:
+    see(worker_seen, timedelta(minutes=10))
+    dsn = server.dsn("app", cli_database).reveal()
+    with psycopg.connect(dsn, application_name="jetpay"):
+        assert checked(jetpay)["worker"]["level"] == "warn"
+    assert checked(jetpay)["worker"]["level"] == "red"
+
+
 def test_a_clock_that_was_turned_back_is_seen(
     jetpay: Command, worker_seen: psycopg.Connection
 ) -> None:
@@ -64,7 +81,48 @@ def test_a_clock_that_was_turned_back_is_seen(
 def test_a_database_that_is_away_is_found(jetpay: Command) -> None:
     found = checked(jetpay, JETPAY_DATABASE_URL="postgresql://jetpay@127.0.0.1:1/jetpay")
     assert found["database"]["level"] == "red"
+    assert "no server answers there" in found["database"]["message"]
     assert found["production"]["level"] == "ok"
+
+
+def test_why_a_database_does_not_let_us_in_is_told(jetpay: Command, server: TestServer) -> None:
+    missing = url_of(server.dsn("app", "jetpay_test_missing").reveal())
+    wrong = url_of(make_conninfo(server.dsn("app", "postgres").reveal(), password="geheim"))
+    for url, words in (
+        (missing, 'database "jetpay_test_missing" does not exist'),
+        (wrong, "password authentication failed"),
+    ):
+        found = checked(jetpay, JETPAY_DATABASE_URL=url)["database"]
+        assert (found["level"], words in found["message"]) == ("red", True), found
+        refused = jetpay.under(JETPAY_DATABASE_URL=url).refused("company", "list")
+        assert words in refused
+        assert "geheim" not in refused
+
+
+@pytest.mark.slow
+def test_a_database_whose_owner_may_make_no_roles_is_set_up_step_by_step(data_dir: Path) -> None:
+    with EmbeddedServer.acquire(data_dir, durable=False) as server:
+        with psycopg.connect(server.dsn("super", "postgres").reveal(), autocommit=True) as admin:
+            admin.execute("alter role jetpay_app rename to away")
+            admin.execute("create role boss login password 'b'")
+            admin.execute("create database pay owner boss")
+
+            def of(role: str, password: str) -> str:
+                dsn = server.dsn("super", "pay").reveal()
+                return url_of(make_conninfo(dsn, user=role, password=password))
+
+            jetpay = Command(environment_of(data_dir, JETPAY_DATABASE_URL=of("boss", "b")))
+            first = jetpay.run("migrate")
+            assert first.returncode == 0
+            assert "create role jetpay_app" in first.stderr
+            assert checked(jetpay)["role"]["level"] == "warn"
+            admin.execute("create role jetpay_app login password 'a'")
+            program = {"JETPAY_DATABASE_URL": of("jetpay_app", "a")}
+            lacking = checked(jetpay, **program)["database"]
+            assert (lacking["level"], "jetpay migrate" in lacking["message"]) == ("red", True)
+            again = jetpay.run("migrate")
+            assert (again.returncode, again.stderr) == (0, "")
+            assert checked(jetpay, **program)["role"]["level"] == "ok"
 
 
 def test_missing_migrations_are_found(jetpay: Command, empty_database: Secret[str]) -> None:
@@ -72,9 +130,16 @@ def test_missing_migrations_are_found(jetpay: Command, empty_database: Secret[st
     assert "jetpay migrate" in found["migrations"]["message"]
 
 
-def test_missing_mail_is_a_warning(jetpay: Command) -> None:
+def test_a_mistyped_setting_is_a_warning(jetpay: Command) -> None:
+    assert "settings" not in checked(jetpay)
+    found = checked(jetpay, JETPAY_PROT="8081")["settings"]
+    assert (found["level"], "JETPAY_PROT" in found["message"]) == ("warn", True)
+
+
+def test_that_nothing_is_mailed_is_a_warning(jetpay: Command) -> None:
     assert checked(jetpay)["mail"]["level"] == "warn"
-    assert checked(jetpay, JETPAY_SMTP_URL="smtp://127.0.0.1")["mail"]["level"] == "ok"
+    found = checked(jetpay, JETPAY_SMTP_URL="smtp://127.0.0.1")["mail"]
+    assert (found["level"], "not used yet" in found["message"]) == ("warn", True)
 
 
 def test_production_without_https_or_own_keys_is_found(jetpay: Command) -> None:
@@ -99,6 +164,26 @@ def test_keys_that_others_can_read_are_found(jetpay: Command, tmp_path: Path) ->
         found = checked(jetpay, JETPAY_SECRET_KEYS_FILE=str(keys))["keys"]
         assert found["level"] == level
         assert str(keys) in found["message"]
+
+
+def test_root_keys_of_another_installation_are_found(jetpay: Command, tmp_path: Path) -> None:
+    jetpay.json("company", "list")  # the first to come makes the keys
+    assert checked(jetpay)["root-keys"]["level"] == "ok"
+    foreign = checked(jetpay, JETPAY_SECRET_KEYS=generate_root_key())["root-keys"]
+    assert (foreign["level"], "JETPAY_SECRET_KEYS" in foreign["message"]) == ("red", True)
+    lost = checked(jetpay, JETPAY_DATA_DIR=str(tmp_path))["root-keys"]
+    assert (lost["level"], str(tmp_path / "root-keys") in lost["message"]) == ("red", True)
+    assert not list(tmp_path.iterdir()), "who only looks makes nothing"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can give files away")
+def test_root_keys_that_belong_to_somebody_else_are_found(jetpay: Command, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text(generate_root_key())
+    keys.chmod(0o600)
+    os.chown(keys, 12_345, 12_345)
+    found = checked(jetpay, JETPAY_SECRET_KEYS_FILE=str(keys))["keys"]
+    assert (found["level"], "user 12345" in found["message"]) == ("red", True)
 
 
 def test_an_owner_or_superuser_of_an_external_database_is_told_apart(

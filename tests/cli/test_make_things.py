@@ -28,6 +28,19 @@ def test_a_company_that_is_made_is_listed(jetpay: Command) -> None:
     assert listed[made["identifier"]]["sandbox"] is True
 
 
+def test_how_payees_reach_a_company_is_kept(
+    jetpay: Command, server: TestServer, cli_database: str
+) -> None:
+    made = jetpay.json(
+        *("company", "create", "--name", "Nord", *QUESTION, "--answer", ANSWER, "--sandbox"),
+        *("--support-contact", " pay@example.com "),
+    )
+    read = "select support_contact from company where company_id = %s"
+    with psycopg.connect(server.dsn("owner", cli_database).reveal()) as connection:
+        row = connection.execute(read, [made["identifier"]]).fetchone()
+    assert row == ("pay@example.com",)
+
+
 def test_without_json_a_person_reads_a_line(jetpay: Command) -> None:
     company = jetpay.new_company("Quai 7")
     assert f"{company}  sandbox  Quai 7" in jetpay.run("company", "list").stdout.splitlines()
@@ -92,6 +105,32 @@ def test_a_token_is_shown_once_and_stored_as_a_digest(
         row = connection.execute(read, [new["identifier"]]).fetchone()
     assert row is not None
     assert row[2] is False
+
+
+def test_a_token_is_found_again_and_revoked_by_its_identifier(jetpay: Command) -> None:
+    company = jetpay.new_company()
+    create = ("token", "create", "--company", company, "--name", "Shop", "--scope", "credits")
+    made = jetpay.run(*create)
+    token, identifier = made.stdout.strip(), made.stderr.split()[-1]
+    [listed] = jetpay.json("token", "list", "--company", company)["data"]
+    assert (listed["identifier"], listed["name"]) == (identifier, "Shop")
+    assert (listed["scopes"], listed["last4"]) == (["credits"], token[-4:])
+    assert token not in jetpay.run("token", "list", "--company", company).stdout
+    revoke = ("token", "revoke", "--company", company)
+    assert "jetpay token list" in jetpay.refused(*revoke, token, code=2)
+    assert token not in jetpay.refused(*revoke, token, code=2)
+    jetpay.json(*revoke, identifier)
+    assert jetpay.json("token", "list", "--company", company)["data"][0]["revoked_at"]
+
+
+def test_a_mistyped_option_is_told_without_jargon(jetpay: Command) -> None:
+    company = ("--company", str(uuid4()))
+    create = ("token", "create", "--name", "A", "--scope")
+    said = jetpay.refused(*create, "creditz", *company, code=2)
+    assert said.startswith("Invalid value for '--scope': 'creditz' is not one of")
+    said = jetpay.refused(*create, "credits", "--company", "here", code=2)
+    assert said == "Invalid value for '--company': this is no identifier."
+    assert "'--port'" in jetpay.refused("serve", "--port", "99999", code=2)
 
 
 def test_what_does_not_exist_is_said_so(jetpay: Command) -> None:

@@ -1,6 +1,7 @@
 """Migrations, keys, the ledger's proof and the sandbox's clock, from the command line."""
 
 from datetime import datetime
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -23,8 +24,19 @@ def test_a_database_that_is_not_migrated_is_refused_until_it_is(
 def test_a_database_that_is_away_is_one_sentence(jetpay: Command) -> None:
     away = jetpay.under(JETPAY_DATABASE_URL="postgresql://jetpay:geheim@127.0.0.1:1/jetpay")
     said = away.refused("company", "list")
-    assert "cannot be reached" in said
+    assert "no server answers there" in said
     assert "geheim" not in said
+
+
+def test_a_data_folder_that_cannot_be_used_is_one_sentence(jetpay: Command, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for folder in (file, file / "below", Path("/proc/nothing")):
+        embedded = jetpay.under(JETPAY_DATABASE_URL="", JETPAY_DATA_DIR=str(folder))
+        for command in (("company", "list"), ("serve",)):
+            said = embedded.refused(*command)
+            assert str(folder) in said
+            assert "JETPAY_DATA_DIR" in said
 
 
 def test_a_wrong_setting_stops_with_a_sentence_that_names_it(jetpay: Command) -> None:
@@ -41,8 +53,30 @@ def test_keys_are_told_without_their_secrets_and_rotated(jetpay: Command) -> Non
     states = {each["number"]: each["state"] for each in after if each["purpose"] == "link"}
     assert states[made["number"]] == "active"
     assert states[made["number"] - 1] == "verify-only"
+    assert "wait" in jetpay.refused("keys", "destroy", "link", str(made["number"] - 1))
+    assert "gone out of use" in jetpay.refused("keys", "destroy", "link", str(made["number"]))
+    assert "--company" in jetpay.refused("keys", "destroy", "seal", "1")
     assert jetpay.json("keys", "rotate", "root")["wrapped"] == 0
     assert "no keys" in jetpay.refused("keys", "rotate", "fridge")
+
+
+def test_a_rotation_tells_how_much_is_left_to_renew(jetpay: Command) -> None:
+    company = jetpay.new_company()
+    jetpay.json(
+        *("bank-account", "create", "--company", company, "--title", "A", "--holder-name", "A"),
+        *("--institution-number", "001", "--transit-number", "00011", "--account-number-stdin"),
+        stdin="1000001\n",
+    )
+    assert jetpay.json("keys", "rotate", "seal") == {"purpose": "seal"}
+    told = jetpay.json("keys", "status")
+    assert told["renewals_left"] >= 1
+    old = {"purpose": "seal", "company": company, "number": 1}
+    assert old in told["old_seal_keys"]
+    said = jetpay.run("keys", "status").stdout
+    assert f"verify-only  of company {company}" in said
+    assert "still to be renewed" in said
+    destroy = ("keys", "destroy", "seal", "1", "--company", company)
+    assert "wait" in jetpay.refused(*destroy)
 
 
 def test_turning_a_sandbox_clock_says_the_new_time(jetpay: Command) -> None:

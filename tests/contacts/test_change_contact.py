@@ -1,5 +1,6 @@
 """Changing and erasing a contact: what is told, what stays, what is refused."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,15 +8,19 @@ import pytest
 from jetpay.base.ids import ContactId, uuid7
 from jetpay.base.refusals import NotFound
 from jetpay.companies.questions import prepare_question
-from jetpay.contacts.actions import change_contact
+from jetpay.contacts.actions import change_contact, create_contact
 from jetpay.contacts.erasure import erase_contact
+from jetpay.contacts.model import NewContact
 from jetpay.contacts.queries import get_contact
 from jetpay.contacts.refusals import ContactExternalIdTaken, HasOpenCredits
 from jetpay.credits.actions import cancel
+from jetpay.credits.births import Born
+from jetpay.credits.states import lock
 from jetpay.db.rows import Query
 from jetpay.events.model import OPERATOR
 from jetpay.security.secrets import Secret
 from tests.contacts.test_create_contact import events
+from tests.patience import PATIENCE_SECONDS, wait_until_locked
 from tests.world import NOON, Company, make_company
 
 EVERYTHING = Query(
@@ -36,6 +41,9 @@ QUESTION = Query(
     """,
     never_null=("question",),
 )
+
+
+QUESTIONS = Query(str, "select question from security_question where company_id = %(company_id)s")
 
 
 async def change(company: Company, **fields: Any) -> list[str] | None:
@@ -122,6 +130,46 @@ async def test_a_contact_with_an_open_credit_is_not_erased(company: Company) -> 
     assert "1 open credits" in refused.value.detail
     await cancel(company.services.db, company.company_id, born.credit_id, by=OPERATOR, at=NOON)
     await erase(company)
+
+
+async def test_a_credit_is_made_while_the_contact_s_history_is_erased(company: Company) -> None:
+    """Only the last moment of an erasure keeps others waiting, and they share a statement."""
+    db = company.services.db
+    born = await company.services.births.one(company.asker, company.request(), key=None)
+    await cancel(db, company.company_id, born.credit_id, by=OPERATOR, at=NOON)
+    async with db.connection() as connection, db.transaction() as tx:
+        await lock(tx, company.company_id, [born.credit_id])  # keeps the erasure in its middle
+        erasing = asyncio.create_task(erase(company))
+        await wait_until_locked(connection)
+        made = company.services.births.one(company.asker, company.request(), key=None)
+        await asyncio.wait_for(made, PATIENCE_SECONDS / 10)
+    with pytest.raises(HasOpenCredits):
+        await asyncio.wait_for(erasing, PATIENCE_SECONDS)
+    assert (await get_contact(db, company.company_id, company.contact)).name is not None
+
+
+async def test_a_question_that_others_answer_too_stays(company: Company) -> None:
+    other = await create_contact(
+        company.services.db, company.company_id,
+        NewContact(email="zoe@example.com", name="Zoë Exemple"), by=OPERATOR, at=NOON,
+    )  # fmt: skip
+    shared = {"security_question": "Which ship?", "security_answer": Secret("Karla Maria")}
+    own = {"security_question": "Which harbour?", "security_answer": Secret("Port Essington")}
+    requests = [
+        company.request(**shared),
+        company.request(**shared, contact_id=other.contact_id),
+        company.request(**own),
+    ]
+    made = await company.services.births.many(
+        company.asker, [(request, f"k{n}") for n, request in enumerate(requests)]
+    )
+    for each in (made[0], made[2]):
+        assert isinstance(each, Born)
+        await cancel(company.services.db, company.company_id, each.credit_id, by=OPERATOR, at=NOON)
+    await erase(company)
+    kept = await QUESTIONS.all(company.services.db, company_id=company.company_id)
+    assert "Which ship?" in kept
+    assert "Which harbour?" not in kept
 
 
 async def test_an_unknown_contact_is_not_found(company: Company) -> None:

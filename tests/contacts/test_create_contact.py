@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from jetpay.app import create_app
+from jetpay.contacts import actions
 from jetpay.db.rows import Query
 from jetpay.events.model import Event
 from tests.world import Company
@@ -138,6 +139,26 @@ async def test_an_external_id_belongs_to_one_contact(
         f"/contact/{both[0].json()['identifier']}", json={"external_id": "e"}
     )
     assert changed.status_code == 409
+
+
+async def test_an_external_id_that_its_holder_just_gave_up_is_asked_for_again(
+    client: httpx.AsyncClient, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = (await client.put("/contact", json=CONTACT | {"external_id": "e"})).json()
+    found = actions.BY_EXTERNAL_ID.first
+
+    async def gives_it_up(*asked: Any, **named: Any) -> Any:
+        with monkeypatch.context() as context:
+            context.setattr(actions.BY_EXTERNAL_ID, "first", found)
+            await client.patch(f"/contact/{first['identifier']}", json={"external_id": None})
+        return await found(*asked, **named)
+
+    with monkeypatch.context() as context:
+        context.setattr(actions.BY_EXTERNAL_ID, "first", gives_it_up)
+        answer = await client.put("/contact", json=CONTACT | {"external_id": "e"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+    again = await client.put("/contact", json=CONTACT | {"external_id": "e"})
+    assert again.json()["external_id"] == "e"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from jetpay.bank_files import journal
 from jetpay.bank_files.seal import open_bytes
 from jetpay.base.ids import BankFileId, CompanyId
 from jetpay.db.embedded import EmbeddedServer
@@ -23,7 +22,10 @@ from jetpay.services import open_services
 from jetpay.settings import Settings
 from tests.cli.conftest import Command
 from tests.crash.load import Load
-from tests.serve.conftest import Installation, pid_lives, wait_until
+from tests.patience import wait_until
+from tests.processes import born_at, is_alive, kill
+from tests.serve.conftest import Installation
+from tests.stage import journal_of
 
 FAMILY = 3
 """Two HTTP workers and the process of the worker loop."""
@@ -68,8 +70,8 @@ def new_load(installation: Installation) -> Load:
 
 def kill_the_oldest_child(installation: Installation) -> None:
     """Which makes it everybody's turn."""
-    oldest = min(installation.children, key=lambda each: each.create_time())
-    oldest.kill()
+    oldest = min(installation.children, key=born_at)
+    kill(oldest)
     wait_until(lambda: oldest not in installation.children)
 
 
@@ -82,17 +84,13 @@ def kill_postmaster(installation: Installation) -> None:
 
 def kill_all(installation: Installation) -> None:
     """As if the machine had lost its power."""
-    process, children, postmaster = (
-        installation.process,
-        installation.children,
-        installation.postmaster,
-    )
+    process, postmaster = installation.process, installation.postmaster
     assert process is not None
-    assert postmaster is not None
-    for pid in (process.pid, postmaster, *(each.pid for each in children)):
-        os.kill(pid, signal.SIGKILL)
+    family = (*installation.children, postmaster)
+    for each in (process.pid, *family):
+        kill(each)
     process.wait()
-    wait_until(lambda: not pid_lives(postmaster))
+    wait_until(lambda: not any(is_alive(each) for each in family))
 
 
 def recover(installation: Installation, load: Load, *, end_leases: bool) -> None:
@@ -103,7 +101,7 @@ def recover(installation: Installation, load: Load, *, end_leases: bool) -> None
             connection.execute(END_LEASES)
     wanted = len(load.acknowledged) + ACKNOWLEDGED_ANEW
     wait_until(lambda: load.faults or len(load.acknowledged) >= wanted)
-    assert load.faults == []
+    assert load.faults == [], installation.log
 
 
 def check_credits(installation: Installation, load: Load) -> None:
@@ -162,7 +160,7 @@ def check_payments(installation: Installation, load: Load) -> None:
 
 def check_journal(installation: Installation, files: dict[UUID, bytes]) -> None:
     """What went to a bank stands there, under one number and one hash however often."""
-    lines = list(journal.entries(installation.folder))
+    lines = journal_of(installation.folder)
     assert {(UUID(line["bank_file"]), line["sha256"]) for line in lines} == {
         (file, sha256.hex()) for file, sha256 in files.items()
     }
@@ -205,7 +203,7 @@ def check(installation: Installation, load: Load) -> None:
         f"{len(load.acknowledged)} credits, {len(load.accepted)} accepted by their payees,"
         f" {load.days} days, {load.cut} calls cut off"
     )
-    assert load.faults == []
+    assert load.faults == [], installation.log
     check_credits(installation, load)
     check_payments(installation, load)
     assert Command(installation.environment).json("ledger", "prove")["ok"] is True
@@ -213,7 +211,6 @@ def check(installation: Installation, load: Load) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_what_was_acknowledged_is_there_once_whoever_was_killed(installation: Installation) -> None:
     check(installation, live_through(installation, rounds=1, end_leases=True))
 

@@ -29,6 +29,7 @@ from jetpay.events.model import OPERATOR
 from jetpay.ledger.prove import prove
 from jetpay.security.secrets import Secret
 from jetpay.services import Services
+from tests.patience import wait_until_locked
 from tests.world import NOON, Company, make_company
 
 EVENTS = Query(
@@ -262,7 +263,8 @@ async def test_nobody_is_paid_who_is_being_erased(services: Services, company: C
     async with services.db.transaction() as tx:
         await erase_contact(tx, company.company_id, company.contact, by=OPERATOR, at=NOON)
         paying = asyncio.create_task(services.births.one(company.asker, asked, key=None))
-        await asyncio.sleep(0.2)
+        async with services.db.connection() as connection:
+            await wait_until_locked(connection)
     with pytest.raises(Invalid):
         await paying
 

@@ -21,6 +21,7 @@ from jetpay.db.transactions import Transaction
 from jetpay.security.secrets import Secret
 from jetpay.services import Services, open_services
 from tests.conftest import TestServer
+from tests.patience import PATIENCE_SECONDS
 from tests.world import Company, make_company
 
 CREDITS = Query(
@@ -48,19 +49,6 @@ async def no_gap(services: Services, company: Company) -> bool:
 
 async def one(company: Company, key: str | None = None, **changes: object) -> Born:
     return await company.services.births.one(company.asker, company.request(**changes), key=key)
-
-
-async def test_at_rest_a_credit_costs_one_statement_and_under_load_less(
-    services: Services, company: Company
-) -> None:
-    await one(company)
-    before = dispatcher_of(services).statements
-    for index in range(5):
-        await one(company, key=f"rest-{index}")
-    assert dispatcher_of(services).statements - before == 5
-    before = dispatcher_of(services).statements
-    await asyncio.gather(*(one(company, key=f"load-{index}") for index in range(200)))
-    assert dispatcher_of(services).statements - before < 50
 
 
 async def test_fifty_companies_with_bad_items_each_get_their_own_answers(
@@ -104,7 +92,9 @@ async def test_cancelled_callers_and_killed_connections_leave_nobody_waiting(
                 ).fetchall()
                 ended += len(found)
     assert ended
-    answers = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30)
+    answers = await asyncio.wait_for(
+        asyncio.gather(*tasks, return_exceptions=True), PATIENCE_SECONDS
+    )
     made = [answer for answer in answers if isinstance(answer, Born)]
     assert len({born.credit_id for born in made}) == len(made)
     odd = [a for a in answers if not isinstance(a, Born | asyncio.CancelledError)]
@@ -126,8 +116,8 @@ async def test_the_loop_survives_any_exception(
     with monkeypatch.context() as patched:
         patched.setattr(dispatch, "intake", broken)
         with pytest.raises(ZeroDivisionError):
-            await asyncio.wait_for(one(company), 5)
-    await asyncio.wait_for(one(company), 5)
+            await asyncio.wait_for(one(company), PATIENCE_SECONDS)
+    await asyncio.wait_for(one(company), PATIENCE_SECONDS)
 
 
 async def test_an_item_that_fails_in_the_database_fails_alone_and_its_company_goes_alone(
@@ -136,11 +126,13 @@ async def test_an_item_that_fails_in_the_database_fails_alone_and_its_company_go
     """What validation let through by mistake: U+0000 makes the whole statement fail."""
     other = await make_company(services, "Other Example")
     calls = [one(company, note="\x00")] + [one(other) for _ in range(20)]
-    answers = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 10)
+    answers = await asyncio.wait_for(
+        asyncio.gather(*calls, return_exceptions=True), PATIENCE_SECONDS
+    )
     assert isinstance(answers[0], psycopg.DataError)
     assert all(isinstance(answer, Born) for answer in answers[1:])
     assert company.company_id in dispatcher_of(services)._own_lane_until
-    await asyncio.wait_for(one(company), 5)
+    await asyncio.wait_for(one(company), PATIENCE_SECONDS)
     dispatcher_of(services)._own_lane_until.clear()
 
 
@@ -154,7 +146,7 @@ async def test_a_locked_company_delays_no_other(
         )
         locked = [asyncio.create_task(one(company, key=f"k{n}")) for n in range(3)]
         answers = await asyncio.wait_for(
-            asyncio.gather(*(one(other) for _ in range(30))), timeout=5
+            asyncio.gather(*(one(other) for _ in range(30))), PATIENCE_SECONDS
         )
         assert len(answers) == 30
         assert not any(task.done() for task in locked)
@@ -177,7 +169,7 @@ async def test_too_many_waiting_of_one_company_are_refused_at_once(
 async def test_two_processes_with_the_same_keys_make_each_credit_once(
     services: Services, company: Company, root_key: Secret[str], app_dsn: Secret[str]
 ) -> None:
-    second = await open_services(services.settings, clock=services.clock)
+    second = await open_services(services.settings, clock=services.clock, check_production=False)
     try:
         keys = [f"k{n}" for n in range(300)]
         answers = await asyncio.gather(
@@ -224,7 +216,7 @@ async def test_a_locked_contact_delays_no_other_company(
         )
         calls = [one(each) for _ in range(15) for each in (company, other)]
         tasks = [asyncio.create_task(call) for call in calls]
-        answers = await asyncio.wait_for(asyncio.gather(*tasks[1::2]), timeout=5)
+        answers = await asyncio.wait_for(asyncio.gather(*tasks[1::2]), PATIENCE_SECONDS)
         assert all(isinstance(answer, Born) for answer in answers)
         assert not any(task.done() for task in tasks[::2])
         await connection.rollback()

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from jetpay.base.clock import FixedClock
-from jetpay.base.refusals import RateLimited
+from jetpay.base.refusals import Busy, RateLimited
 from jetpay.credits.gate import (
     RESERVE,
     LinkLocked,
@@ -107,7 +107,7 @@ async def test_an_abandoned_reservation_has_used_its_try(
     await abandon(services, credit, 3)
     await guess(services, credit, "wrong")
     await guess(services, credit, "wrong")
-    with pytest.raises(LinkLocked):
+    with pytest.raises(Busy):
         await guess(services, credit, ANSWER)
     assert await gate(services, credit) == 230
     turned.at += timedelta(seconds=31)

@@ -1,8 +1,14 @@
 """What a bank's answer does to a credit, by its state, its reason and how it was born."""
 
+import asyncio
+from datetime import datetime
+
 import pytest
 
 from jetpay.base.refusals import Refusal
+from jetpay.contacts.erasure import erase_contact
+from jetpay.contacts.queries import get_contact
+from jetpay.contacts.refusals import HasOpenCredits
 from jetpay.credits.model import Held, Outcome, State
 from jetpay.credits.outcomes import (
     Answer,
@@ -12,13 +18,21 @@ from jetpay.credits.outcomes import (
     settle,
 )
 from jetpay.credits.states import lock
-from jetpay.db.rows import Command
+from jetpay.db.rows import Command, Query
 from jetpay.events.model import CLOCK, OPERATOR, REPORT_READER
 from jetpay.rails.fail_reasons import FAIL_REASONS
+from tests.patience import PATIENCE_SECONDS, wait_until_locked
 from tests.stage import Stage
 from tests.world import NOON
 
 ERASE = Command("update contact set erased_at = %(at)s where company_id = %(company_id)s")
+ACCEPTED = Query(
+    datetime,
+    """
+    select accepted_at from payment_attempt
+    where company_id = %(company_id)s and credit_id = %(credit_id)s order by attempt
+    """,
+)
 CLOSED = FAIL_REASONS["account_closed"]
 
 
@@ -105,6 +119,36 @@ async def test_an_answer_for_a_credit_that_is_not_with_the_bank_is_refused_whole
             )
     assert await stage.state(good) is State.PROCESSING
     assert await stage.attempts(good) == ["open"]
+
+
+async def test_what_was_accepted_keeps_its_date_through_every_attempt(stage: Stage) -> None:
+    credit = await stage.accepted("9000114")
+    await stage.advance(2)
+    assert await stage.attempts(credit) == ["returned insufficient_funds", "open"]
+    place = {"company_id": stage.company_id, "credit_id": credit}
+    assert await ACCEPTED.all(stage.services.db, **place) == [NOON, NOON]
+
+
+async def test_a_contact_is_not_erased_while_a_return_is_read(stage: Stage) -> None:
+    """Or it would be erased with a payment that waits for its owner."""
+    credit = await stage.accepted("9000906")
+    await stage.advance(1)
+    services, company = stage.services, stage.company
+    async with services.db.connection() as connection, services.db.transaction() as tx:
+        await lock(tx, stage.company_id, [credit])
+        answer = Answer(credit_id=credit, outcome=Outcome.RETURNED, reason=CLOSED)
+        at = await stage.now()
+        await end_with_answers(
+            tx, services.vault, stage.company_id, [answer], by=REPORT_READER, at=at
+        )
+        erasing = asyncio.create_task(
+            erase_contact(services.db, stage.company_id, company.contact, by=OPERATOR, at=at)
+        )
+        await wait_until_locked(connection)
+    with pytest.raises(HasOpenCredits):
+        await asyncio.wait_for(erasing, PATIENCE_SECONDS)
+    assert await stage.state(credit) is State.ACTION_REQUIRED
+    assert (await get_contact(services.db, stage.company_id, company.contact)).name is not None
 
 
 async def test_a_withdrawn_payment_has_a_new_attempt_and_no_fail_reason(stage: Stage) -> None:

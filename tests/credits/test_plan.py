@@ -101,6 +101,8 @@ class Explained:
             cursor = psycopg.AsyncRawCursor(tx.connection)
             await cursor.execute(f"{explain} {self.query.text}".encode(), values)
         [(plans,)] = await cursor.fetchall()
+        if self.is_generic:  # the connection goes back to the pool, and to the next test
+            await tx.connection.execute("deallocate measured")
         self.plan = plans[0]["Plan"]
         self.fetched = {name: rows - before[name] for name, rows in (await fetched(tx)).items()}
         return []

@@ -38,7 +38,9 @@ async def refused_by(stage: Stage, change: sql.SQL | sql.Composed, *values: obje
         ("amount", 1),
         ("currency", "USD"),
         ("from_bank_account_id", uuid4()),
+        ("to_bank_account_id", uuid4()),
         ("contact_id", uuid4()),
+        ("statement", "Something else"),
     ],
 )
 async def test_what_was_promised_never_changes(stage: Stage, column: str, value: object) -> None:
@@ -56,10 +58,19 @@ async def test_what_was_promised_never_changes(stage: Stage, column: str, value:
         ("currency", "USD"),
         ("details", b"other"),
         ("account_index", b"other"),
+        ("scheme", "us"),
+        ("account_type", "savings"),
         ("holder_name", "Somebody Else"),
+        ("holder_type", "business"),
+        ("to_bank_account_id", uuid4()),
+        ("consent_text", "another-text"),
+        ("consent_language", "fr"),
+        ("gate", "none"),
         ("accepted_at", NOON.replace(year=2025)),
         ("line", 2),
         ("outcome", "returned"),
+        ("outcome_reason", "refused_by_payee"),
+        ("outcome_code", "R23"),
     ],
 )
 async def test_what_was_accepted_stays_as_it_was(stage: Stage, column: str, value: object) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,8 @@ import pytest
 
 from jetpay.db.embedded import EmbeddedServer
 from jetpay.db.postgres_account import Account
+from tests.patience import wait_until
+from tests.processes import kill, postmaster_of
 
 
 @pytest.fixture
@@ -22,7 +23,8 @@ def data_dir() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="jetpay-test-"))
     yield folder
     for process in processes(folder):
-        os.kill(process, signal.SIGKILL)
+        kill(process)
+    wait_until_down(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -44,11 +46,18 @@ def made_dir(data_dir: Path, pristine: Path) -> Path:
 
 def processes(data_dir: Path) -> list[int]:
     """The `postgres` processes of this directory."""
-    return EmbeddedServer(data_dir, Account.choose(), durable=False)._processes()
+    return Account.choose().servers_in(data_dir.resolve() / "postgres")
+
+
+def wait_until_down(data_dir: Path) -> None:
+    """A server says that it is down, and then its processes go."""
+    wait_until(lambda: processes(data_dir) == [])
 
 
 def postmaster(data_dir: Path) -> int:
-    return int((data_dir / "postgres/postmaster.pid").read_text().splitlines()[0])
+    found = postmaster_of(data_dir)
+    assert found
+    return found
 
 
 HOLDER = """

@@ -15,9 +15,10 @@ from psycopg.conninfo import make_conninfo
 
 from jetpay.db import postgres_account
 from jetpay.db.embedded import EmbeddedServer
-from jetpay.db.pool import Database
 from jetpay.db.postgres_account import ACCOUNT, Account, ServerRefused
 from tests.db.conftest import postmaster
+
+pytestmark = pytest.mark.embedded
 
 IS_ROOT = os.geteuid() == 0
 as_root = pytest.mark.skipif(not IS_ROOT, reason="only root runs PostgreSQL as another user")
@@ -196,14 +197,6 @@ def test_the_log_says_who_was_refused(hardened: EmbeddedServer) -> None:
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(make_conninfo(hardened.dsn().reveal(), password="wrong"))
     assert 'password authentication failed for user "jetpay_app"' in hardened.log.read_text()
-
-
-@pytest.mark.parametrize("table", ["event", "transfer", "audit", "bank_file_bytes"])
-@pytest.mark.parametrize("verb", ["update {} set company_id = company_id", "delete from {}"])
-async def test_the_program_s_role_only_appends(database: Database, table: str, verb: str) -> None:
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        async with database.connection() as connection:
-            await connection.execute(verb.format(table).encode())
 
 
 def test_a_folder_that_others_may_write_is_refused(data_dir: Path) -> None:

@@ -1,8 +1,9 @@
-"""What the audit says cannot be unsaid, not even by the role that owns the tables."""
+"""What was written down stays; the audit cannot be unsaid even by the role that owns the tables."""
 
 import psycopg
 import pytest
 
+from jetpay.db.pool import Database
 from jetpay.security.secrets import Secret
 
 ACT = """
@@ -34,3 +35,11 @@ def test_details_of_a_person_can_be_erased(owner_dsn: Secret[str]) -> None:
         erased = connection.execute("update audit set details = null, salt = null")
         assert erased.rowcount >= 1
         connection.rollback()
+
+
+@pytest.mark.parametrize("table", ["event", "transfer", "audit", "bank_file_bytes"])
+@pytest.mark.parametrize("verb", ["update {} set company_id = company_id", "delete from {}"])
+async def test_the_program_s_role_only_appends(database: Database, table: str, verb: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        async with database.connection() as connection:
+            await connection.execute(verb.format(table).encode())

@@ -14,6 +14,7 @@ import pytest
 from jetpay.db import migrate as module
 from jetpay.db.migrate import MigrationRefused, available, migrate, pending
 from jetpay.security.secrets import Secret
+from tests.patience import PATIENCE_SECONDS, wait_until_locked
 
 FILES = Path(module.__file__).parent / "migrations"
 
@@ -131,17 +132,21 @@ def test_two_processes_may_migrate_at_once(empty_database: Secret[str]) -> None:
 async def test_a_locked_table_is_waited_for_in_short_tries(
     empty_database: Secret[str], texts: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LOCK_TIMEOUT", "set lock_timeout = '100ms'")
+    monkeypatch.setattr(module, "LOCK_TIMEOUT", "set lock_timeout = '200ms'")
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(module, "RETRIES", 1_000)
     texts["0001_a"] = "create table a (x int);"
     await migrate(empty_database)
     texts["0002_b"] = "alter table a add y int;"
     async with await psycopg.AsyncConnection.connect(empty_database.reveal()) as holder:
         await holder.execute("select * from a")
         trying = asyncio.create_task(migrate(empty_database))
-        await asyncio.sleep(0.6)
-        async with await psycopg.AsyncConnection.connect(empty_database.reveal()) as reader:
-            await asyncio.wait_for(reader.execute("select * from a"), 1)
+        async with await psycopg.AsyncConnection.connect(
+            empty_database.reveal(), autocommit=True
+        ) as reader:
+            await wait_until_locked(reader)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await reader.execute("select * from a")  # behind the try, which gives up
         assert not trying.done()
     assert await trying == ["0002_b"]
 

@@ -11,7 +11,9 @@ import pytest
 
 from jetpay.db.embedded import SOCKET_PATH_BYTES, EmbeddedServer, Role
 from jetpay.db.postgres_account import ServerRefused
-from tests.db.conftest import Holder, postmaster, processes
+from tests.db.conftest import Holder, postmaster, processes, wait_until_down
+
+pytestmark = pytest.mark.embedded
 
 
 def select(server: EmbeddedServer, sql: str, role: Role = "app") -> object:
@@ -29,7 +31,7 @@ def test_the_first_starts_it_and_the_last_stops_it(made_dir: Path) -> None:
     assert select(second, "select 1") == 1
     assert postmaster(made_dir) == running
     second.release()
-    assert processes(made_dir) == []
+    wait_until_down(made_dir)
     assert not (made_dir / "postgres/postmaster.pid").exists()
 
 
@@ -58,7 +60,7 @@ def test_another_process_joins_and_keeps_it_up(
     server.release()
     assert len(processes(made_dir)) > 0
     holder.release()
-    assert processes(made_dir) == []
+    wait_until_down(made_dir)
 
 
 def test_processes_that_start_at_once_share_one_server(
@@ -71,7 +73,7 @@ def test_processes_that_start_at_once_share_one_server(
     assert log.count("database system is ready to accept connections") == 1
     for holder in holders:
         holder.release()
-    assert processes(data_dir) == []
+    wait_until_down(data_dir)
 
 
 def test_starting_and_stopping_at_once_never_takes_the_server_from_anybody(
@@ -87,7 +89,7 @@ def test_starting_and_stopping_at_once_never_takes_the_server_from_anybody(
             assert select(server, "select 1") == 1
         leaving = coming
     leaving.release()
-    assert processes(made_dir) == []
+    wait_until_down(made_dir)
 
 
 def test_releasing_twice_is_releasing_once(made_dir: Path) -> None:

@@ -50,10 +50,15 @@ ANY_COMPANY = {
     "jetpay.companies.installation.HAS_LIVE_COMPANY": "production starts with the first of them",
     "jetpay.companies.installation.ALL_COMPANIES": "the operator's list",
     "jetpay.companies.installation.QUESTION_IN_USE": "production refuses the demo's question",
+    "jetpay.security.key_rows.ARM_RENEWALS": "an index key is every company's",
+    "jetpay.security.key_rows.RENEWALS_LEFT": "the operator's view of a rotation",
     "jetpay.security.short_ids._MADE_SINCE": "a link names its company by short id alone",
     "jetpay.credits.payee_sessions.FORGET_DRAFTS": "the worker's sweep by age",
     "jetpay.credits.payee_sessions.FORGET_SESSIONS": "the worker's sweep by age",
-    "jetpay.webhooks.claims.FORGET_ATTEMPTS": "the worker's sweep by age",
+    "jetpay.webhooks.claims.LOOK": "the worker looks for whoever is due",
+    "jetpay.webhooks.proofs.TAKEN_BY": "an address is one live company's",
+    "jetpay.webhooks.retention.FORGET_ATTEMPTS": "the worker's sweep by age",
+    "jetpay.webhooks.retention.FORGET_SECRETS": "the worker's sweep by age",
 }
 """Statements over all companies, each with its reason, besides those of `worker/`."""
 

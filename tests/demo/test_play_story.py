@@ -13,8 +13,9 @@ from psycopg import sql
 from jetpay.base.text import normalise_answer
 from jetpay.db.embedded import EmbeddedServer
 from tests.cli.conftest import environment_of
+from tests.processes import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSWER = "Zwiebelturm Ötztal"
@@ -40,9 +41,9 @@ class Watched(Story):
         return answer
 
 demo.Story = Watched
-folder, answer, account_number = sys.argv[1:]
+folder, port, answer, account_number = sys.argv[1:]
 seeds = Seeds(answer=answer, account_number=account_number)
-demo.play(once=True, data_dir=Path(folder), seeds=seeds)
+demo.play(once=True, port=int(port), data_dir=Path(folder), seeds=seeds)
 Path(folder, "seen.json").write_text(json.dumps(seen))
 """
 
@@ -56,7 +57,7 @@ def test_the_installed_wheel_plays_it_from_another_directory(tmp_path: Path) -> 
     [wheel] = wheels.glob("jetpay-*.whl")
     subprocess.run([*pip, "install", "--no-deps", "--target", str(installed), wheel], check=True)
     played = subprocess.run(
-        [sys.executable, "-m", "jetpay", "demo", "--once"],
+        [sys.executable, "-m", "jetpay", "demo", "--once", "--port", str(free_port())],
         cwd=elsewhere,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(installed)},
         capture_output=True,
@@ -77,8 +78,9 @@ def test_the_installed_wheel_plays_it_from_another_directory(tmp_path: Path) -> 
 
 
 def test_a_dump_and_all_logs_hold_no_secret(data_dir: Path) -> None:
+    given = [str(data_dir), str(free_port()), ANSWER, ACCOUNT_NUMBER]
     told = subprocess.run(
-        [sys.executable, "-c", WATCHED_STORY, str(data_dir), ANSWER, ACCOUNT_NUMBER],
+        [sys.executable, "-c", WATCHED_STORY, *given],
         env=environment_of(data_dir),
         capture_output=True,
         text=True,

@@ -1,17 +1,22 @@
 """The proof is clean when the books agree, and names what differs when they do not."""
 
+import asyncio
 from dataclasses import replace
 
 import psycopg
 import pytest
 
 from jetpay.base.ids import CompanyId, CreditId, uuid7
+from jetpay.db.pool import Database
 from jetpay.db.rows import Command
+from jetpay.db.transactions import Transaction
 from jetpay.ledger import accounts
+from jetpay.ledger import prove as proving
 from jetpay.ledger.accounts import open_accounts
 from jetpay.ledger.posting import Transfer, post
 from jetpay.ledger.prove import Difference, prove
-from tests.stage import Stage
+from jetpay.security.secrets import Secret
+from tests.stage import PAID, Stage
 from tests.world import NOON
 
 LOSE_OUTCOME = Command(
@@ -21,6 +26,14 @@ LOSE_OUTCOME = Command(
     """
 )
 FALSIFY_TOTAL = Command("update bank_file set total = total - 1 where company_id = %(company_id)s")
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "in parts"], autouse=True)
+def parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are looked at by one statement."""
+    if request.param:
+        monkeypatch.setattr(proving, "CREDITS_AT_ONCE", 1)
+        monkeypatch.setattr(proving, "TRANSFERS_AT_ONCE", 1)
 
 
 async def differences(stage: Stage) -> list[Difference]:
@@ -47,6 +60,41 @@ async def posted(stage: Stage, *transfers: Transfer) -> list[bool]:
 async def test_a_company_without_credits_is_clean(stage: Stage) -> None:
     proof = await prove(stage.services.db, stage.company_id)
     assert (proof.clean, proof.companies, proof.credits) == (True, 1, 0)
+
+
+async def test_every_credit_is_looked_at_once(stage: Stage) -> None:
+    for number in (PAID, "9000001", "9000101", "9000901"):
+        await stage.accepted(number)
+        await stage.advance(1)
+    await stage.requested()
+    proof = await prove(stage.services.db, stage.company_id)
+    assert (proof.clean, proof.credits) == (True, 5)
+
+
+async def test_what_is_wrong_at_any_place_is_found(stage: Stage) -> None:
+    credits_ = [await stage.accepted(amount=100 + n) for n in range(3)]
+    await stage.tick()
+    for credit in credits_:
+        await posted(stage, transfer(stage, "payouts", "payable", credit_id=credit, attempt=1))
+    found = [each.subject_id for each in await differences(stage) if each.account == "payouts"]
+    assert found == [*sorted(credits_), None]
+
+
+async def test_a_proof_may_take_longer_than_any_other_transaction(
+    stage: Stage, app_dsn: Secret[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    differences_ = proving._differences
+
+    async def slowly(tx: Transaction, company: CompanyId) -> tuple[int, list[Difference]]:
+        await asyncio.sleep(0.6)
+        return await differences_(tx, company)
+
+    monkeypatch.setattr(proving, "_differences", slowly)
+    db = await Database.open(app_dsn, transaction_timeout="500ms")
+    try:
+        assert (await prove(db, stage.company_id)).clean
+    finally:
+        await db.close()
 
 
 async def test_all_companies_are_proved_when_none_is_named(stage: Stage) -> None:

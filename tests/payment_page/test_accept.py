@@ -72,14 +72,30 @@ async def test_an_accept_sent_again_shows_the_status(
     assert await events_of(services.db, link) == ONCE
 
 
-async def test_nothing_is_accepted_without_details(
+async def test_nothing_is_accepted_without_a_draft(
+    browser: Browser, link: Link, services: Services
+) -> None:
+    """The form is the browser's own and right in all; what it reviewed is no longer there."""
+    page = await browser.to_review(link.token, ANSWER)
+    form = {**page.hidden, "decision": "accept"}
+    async with services.db.connection() as connection:
+        deleted = await connection.execute(
+            "delete from payee_draft where company_id = %s", [link.company_id]
+        )
+        assert deleted.rowcount == 1
+    page = await browser.send(form)
+    assert (page.status, page.step, page.state) == (409, "details", "requested")
+    assert await attempts_of(services.db, link) == []
+
+
+async def test_a_review_of_another_browser_accepts_nothing(
     browser: Browser, new_browser: NewBrowser, link: Link, services: Services
 ) -> None:
     review = await new_browser().to_review(link.token, ANSWER)
-    page = await browser.to_details(link.token, ANSWER)
-    token = {"step": "review", "reviewed": review.hidden["reviewed"], "decision": "accept"}
-    page = await browser.send({**token, "form_token": page.hidden["form_token"]})
-    assert page.status == 403
+    page = await browser.to_review(link.token, ANSWER, **OTHER)
+    form = {**page.hidden, "reviewed": review.hidden["reviewed"], "decision": "accept"}
+    page = await browser.send(form)
+    assert (page.status, page.step) == (409, "review")
     assert await attempts_of(services.db, link) == []
 
 

@@ -117,7 +117,7 @@ async def test_a_form_that_does_not_come_is_given_up(
 
     async def slow() -> AsyncIterator[bytes]:
         yield b"answer="
-        await asyncio.sleep(5)
+        await asyncio.Event().wait()
 
     await browser.open(link.token)
     form = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -2,9 +2,9 @@
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from fastapi import FastAPI
@@ -15,13 +15,17 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from jetpay import payment_page
 from jetpay.api.frame import frame
 from jetpay.services import Services
+from tests.patience import PATIENCE_SECONDS, wait_until_async
 from tests.payment_page.browser import ACCOUNT
 from tests.payment_page.conftest import Link
 from tests.payment_page.facts import attempts_of
+from tests.processes import free_port
 from tests.world import ANSWER
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PAGE_BYTES = 60_000
+PATIENCE_MILLISECONDS = PATIENCE_SECONDS * 1_000
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 pytestmark = [
     pytest.mark.browser,
@@ -32,9 +36,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 async def origin(services: Services) -> AsyncIterator[str]:
     """A server on loopback whose public URL is where it listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = services.settings.model_copy(update={"public_url": url})
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
@@ -44,23 +46,20 @@ async def origin(services: Services) -> AsyncIterator[str]:
         app, address="127.0.0.1", port=port, interface=Interfaces.ASGI, log_enabled=False
     )
     serving = asyncio.create_task(server.serve())
-    await reachable(port)
+    await wait_until_async(partial(is_reachable, port))
     yield url
     server.stop()  # type: ignore[no-untyped-call]
     await serving
 
 
-async def reachable(port: int) -> None:
-    for _ in range(100):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.05)
-        else:
-            writer.close()
-            await writer.wait_closed()
-            return
-    pytest.fail("the server does not answer")
+async def is_reachable(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +76,7 @@ async def page(request: pytest.FixtureRequest, chromium: Browser) -> AsyncIterat
     context = await chromium.new_context(
         java_script_enabled=request.param, viewport={"width": 320, "height": 640}
     )
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
     page = await context.new_page()
     complaints: list[str] = []
     page.on("console", lambda said: complaints.append(said.text) if complains(said.text) else None)

@@ -2,6 +2,7 @@
 
 import re
 import string
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,14 @@ def test_money_and_days_in_french() -> None:
         == "2 corrections sont encore possibles."
     )
     assert language("xx").code == "en"
+
+
+def test_the_first_day_of_a_month_is_counted_in_french() -> None:
+    french = language("fr")
+    assert french.day(date(2026, 12, 1)) == "mardi 1er décembre 2026"
+    assert french.day(date(2026, 12, 11)) == "vendredi 11 décembre 2026"
+    assert french.moment(datetime(2026, 12, 1, 15, 15, tzinfo=UTC)).startswith("1er décembre 2026")
+    assert language("en").day(date(2026, 12, 1)) == "Tuesday, December 1, 2026"
 
 
 async def test_a_page_is_switched_and_stays_switched(browser: Browser, link: Link) -> None:

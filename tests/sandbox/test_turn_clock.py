@@ -63,9 +63,9 @@ async def test_a_year_is_a_matter_of_seconds(stage: Stage) -> None:
     await asyncio.wait_for(stage.advance(366), 30)
 
 
-async def test_a_live_company_s_clock_is_the_real_one(live: Stage) -> None:
+async def test_a_live_company_s_clock_is_the_real_one(live_stage: Stage) -> None:
     with pytest.raises(Forbidden):
-        await advance(live.services, live.company_id, 1)
+        await advance(live_stage.services, live_stage.company_id, 1)
 
 
 async def test_it_is_turned_by_a_century_at_most(stage: Stage) -> None:

@@ -1,8 +1,9 @@
-"""Answers are hashed under a pepper, in a bounded pool, at one cost for right, wrong and nobody."""
+"""Answers are hashed under a pepper, in a bounded pool, at one cost for right and wrong."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 
 import argon2
 import pytest
@@ -58,7 +59,6 @@ async def test_the_right_answer_matches_and_nothing_else(hasher: AnswerHasher) -
     assert not await hasher.verify(COMPANY, ROW, WRONG, stored)
     assert not await hasher.verify(OTHER_COMPANY, ROW, RIGHT, stored)
     assert not await hasher.verify(COMPANY, CREDIT, RIGHT, stored)
-    assert not await hasher.verify(COMPANY, ROW, RIGHT, None)
 
 
 async def test_a_hash_has_the_cost_of_the_design(hasher: AnswerHasher) -> None:
@@ -66,8 +66,6 @@ async def test_a_hash_has_the_cost_of_the_design(hasher: AnswerHasher) -> None:
     assert stored.encoded.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert stored.pepper_number == 1
     assert (await hasher.hash(COMPANY, ROW, RIGHT)).encoded != stored.encoded
-    cost = argon2.extract_parameters(stored.encoded)
-    assert argon2.extract_parameters(hasher._nobodys) == cost
 
 
 async def test_without_the_pepper_the_answer_cannot_be_tried(hasher: AnswerHasher) -> None:
@@ -83,10 +81,11 @@ async def test_answers_outlive_a_new_pepper_but_not_its_end(
     await rotate(key_database, keyring, Purpose.PEPPER, at=NOW, now=True)
     assert await hasher.verify(COMPANY, ROW, RIGHT, stored)
     assert (await hasher.hash(COMPANY, ROW, RIGHT)).pepper_number == 2
-    await destroy(key_database, Purpose.PEPPER, 1, in_use=False)
+    await destroy(key_database, Purpose.PEPPER, 1, at=NOW + timedelta(minutes=5))
     await keyring.refresh(key_database)
-    with pytest.raises(UnknownKey):
-        await hasher.verify(COMPANY, ROW, RIGHT, stored)
+    assert not await hasher.verify(COMPANY, ROW, RIGHT, stored)
+    with pytest.raises(UnknownKey):  # of a rotation that this process has not heard of
+        await hasher.verify(COMPANY, ROW, RIGHT, AnswerHash(stored.encoded, 3))
 
 
 async def test_too_many_at_once_are_refused_and_the_rest_served(slow: Slow) -> None:
@@ -129,19 +128,21 @@ async def test_callers_that_leave_do_not_let_more_threads_run(slow: Slow) -> Non
 async def test_one_company_s_new_answers_leave_the_pool_to_everybody_s_payees(
     hasher: AnswerHasher,
 ) -> None:
+    hasher._argon2 = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     stored = await hasher.hash(OTHER_COMPANY, ROW, RIGHT)
     many = [asyncio.create_task(hasher.hash(COMPANY, ROW, RIGHT)) for _ in range(100)]
     await asyncio.sleep(0)
     assert await hasher.verify(OTHER_COMPANY, ROW, RIGHT, stored)
     answers = await asyncio.gather(*many, return_exceptions=True)
     made = [answer for answer in answers if isinstance(answer, AnswerHash)]
-    assert len(made) in range(10, 32)
+    assert len(made) in range(10, 50)
     assert all(isinstance(answer, AnswerHash | Busy) for answer in answers)
 
 
 async def test_ten_answers_a_second_are_hashed_without_a_wait(hasher: AnswerHasher) -> None:
     began = time.monotonic()
-    await asyncio.gather(*(hasher._wait_turn(COMPANY) for _ in range(10)))
-    assert time.monotonic() - began < 0.05
+    for _ in range(10):
+        with pytest.raises(StopIteration):  # it ends without having waited for anything
+            hasher._wait_turn(COMPANY).send(None)
     await hasher._wait_turn(COMPANY)
     assert time.monotonic() - began >= 0.05

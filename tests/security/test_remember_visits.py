@@ -7,9 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jetpay.security.visits import (
-    DEVICE_NAME,
-    MEMBER_NAME,
-    cookie_name,
     make_session,
     make_visit,
     read_visit,
@@ -72,8 +69,6 @@ def test_another_spelling_is_refused(text: str) -> None:
 def test_cookies_have_the_host_prefix_except_on_plain_loopback() -> None:
     assert visit_cookie_name(CREDIT, secure=True) == "__Host-jetpay_pay_0000000000aa"
     assert visit_cookie_name(CREDIT, secure=False) == "jetpay_pay_0000000000aa"
-    assert cookie_name(MEMBER_NAME, secure=True) == "__Host-jetpay_session"
-    assert cookie_name(DEVICE_NAME, secure=True) == "__Host-jetpay_device"
 
 
 def test_a_session_is_found_by_the_digest_of_its_random_bytes() -> None:

@@ -1,6 +1,7 @@
 """Keys change while everything runs: nothing made before stops working."""
 
 import asyncio
+import base64
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from jetpay.base.clock import FixedClock
 from jetpay.db.pool import Database
 from jetpay.db.rows import Command
 from jetpay.security.encoding import INSTALLATION
-from jetpay.security.key_rows import KEYS_OF_COMPANY
+from jetpay.security.key_rows import KEYS_OF_COMPANY, OLD_SEAL_KEYS
 from jetpay.security.key_status import status
 from jetpay.security.keys import (
     INSTALLATION_PURPOSES,
@@ -24,21 +25,23 @@ from jetpay.security.keys import (
 from jetpay.security.links import check_link, make_link
 from jetpay.security.rootkeys import KeyProblem, RootKey, generate_root_key, parse_root_keys
 from jetpay.security.rotation import (
-    KeyInUse,
     KeyNumbersUsedUp,
     destroy,
     maintain,
     promote,
     rewrap,
     rotate,
-    seal_keys_to_leave,
 )
 from jetpay.security.vault import Vault
-from tests.security.conftest import NOW, RSA_BITS
+from tests.security.conftest import NOW
 from tests.security.vectors import COMPANY, CREDIT, OTHER_COMPANY, ROW
 
 WORN = Command("update secret_key set uses = 1073741824 where company_id = %(company_id)s")
 PLACE: dict[str, Any] = {"table": "bank_account", "column": "details", "row_key": ROW.bytes}
+
+
+async def old_seal_keys(database: Database) -> list[UUID]:
+    return [each.company_id for each in await OLD_SEAL_KEYS.all(database, maximum=10)]
 
 
 async def states(database: Database, purpose: str) -> list[str]:
@@ -53,7 +56,7 @@ async def test_a_new_key_is_known_everywhere_before_it_is_used(
     old = keyring.active(purpose)
     told = await rotate(key_database, keyring, purpose, at=NOW)
     assert told is not None
-    wait = timedelta(hours=24) if purpose in SIGNING_PURPOSES else timedelta(minutes=5)
+    wait = timedelta(hours=24 if purpose in SIGNING_PURPOSES else 0, minutes=5)
     assert (told.number, told.state, told.activates_at) == (2, "next", NOW + wait)
     assert keyring.active(purpose) == old
     assert keyring.get(purpose, 2) in keyring.accepted(purpose)
@@ -80,6 +83,16 @@ async def test_rotating_now_needs_no_waiting(key_database: Database, keyring: Ke
     assert keyring.active(Purpose.WEBHOOK_RS256).number == 2
 
 
+async def test_a_compromised_webhook_key_is_withdrawn_at_once(
+    key_database: Database, keyring: Keyring
+) -> None:
+    await rotate(key_database, keyring, Purpose.WEBHOOK_RS256, at=NOW, now=True)
+    [left] = keyring.published(Purpose.WEBHOOK_RS256, at=NOW)
+    assert left["kid"] == keyring.key_id(Purpose.WEBHOOK_RS256)
+    await maintain(key_database, keyring, at=NOW)
+    assert await states(key_database, Purpose.WEBHOOK_RS256) == ["destroyed", "active"]
+
+
 async def test_of_two_promotions_one_wins(key_database: Database, keyring: Keyring) -> None:
     await rotate(key_database, keyring, Purpose.LINK, at=NOW)
     at = NOW + timedelta(hours=1)
@@ -96,9 +109,9 @@ async def test_of_two_promotions_one_wins(key_database: Database, keyring: Keyri
     "at, kids",
     [
         (NOW, {1, 2}),
-        (NOW + timedelta(hours=24), {1, 2}),
-        (NOW + timedelta(hours=48), {1, 2}),
-        (NOW + timedelta(hours=48, minutes=6), {2}),
+        (NOW + timedelta(hours=24, minutes=5), {1, 2}),
+        (NOW + timedelta(hours=48, minutes=9), {1, 2}),
+        (NOW + timedelta(hours=48, minutes=10), {2}),
     ],
 )
 async def test_an_old_signing_key_stays_published_for_a_day(
@@ -106,7 +119,7 @@ async def test_an_old_signing_key_stays_published_for_a_day(
 ) -> None:
     (first,) = keyring.published(Purpose.WEBHOOK_RS256, at=NOW)
     await rotate(key_database, keyring, Purpose.WEBHOOK_RS256, at=NOW)
-    await maintain(key_database, keyring, at=NOW + timedelta(hours=24))
+    await maintain(key_database, keyring, at=NOW + timedelta(hours=24, minutes=5))
     second = keyring.key_id(Purpose.WEBHOOK_RS256)
     expected = {{1: first["kid"], 2: second}[number] for number in kids}
     published = {jwk["kid"] for jwk in keyring.published(Purpose.WEBHOOK_RS256, at=at)}
@@ -195,9 +208,12 @@ async def test_every_company_gets_a_new_seal_key_and_old_values_open(
         blob = await vault.seal(tx, COMPANY, **PLACE, value={"a": 1})
         await vault.seal(tx, OTHER_COMPANY, **PLACE, value={"a": 1})
     assert await rotate(key_database, keyring, Purpose.SEAL, at=NOW + timedelta(days=1)) is None
-    left = await seal_keys_to_leave(key_database)
-    assert [(each.company_id, each.number) for each in left] == [(COMPANY, 1), (OTHER_COMPANY, 1)]
-    assert await seal_keys_to_leave(key_database, after=left[0], maximum=5) == left[1:]
+    told = await status(key_database, keyring.root_keys)
+    assert [(each.company_id, each.number) for each in told.old_seal_keys] == [
+        (COMPANY, 1),
+        (OTHER_COMPANY, 1),
+    ]
+    assert told.renewals_left == 2
     async with key_database.transaction() as tx:
         resealed = await vault.reseal(tx, COMPANY, **PLACE, blob=blob)
         assert resealed is not None
@@ -214,12 +230,12 @@ async def test_a_seal_key_is_renewed_after_two_years_or_too_many_uses(
         await keyring.seal_key(tx, COMPANY)
         await keyring.seal_key(tx, OTHER_COMPANY)
     await maintain(key_database, keyring, at=NOW + timedelta(days=729))
-    assert await seal_keys_to_leave(key_database) == []
+    assert await old_seal_keys(key_database) == []
     await WORN.run(key_database, company_id=COMPANY)
     await maintain(key_database, keyring, at=NOW + timedelta(days=729))
-    assert [each.company_id for each in await seal_keys_to_leave(key_database)] == [COMPANY]
+    assert await old_seal_keys(key_database) == [COMPANY]
     await maintain(key_database, keyring, at=NOW + timedelta(days=731))
-    assert len(await seal_keys_to_leave(key_database)) == 2
+    assert await old_seal_keys(key_database) == [COMPANY, OTHER_COMPANY]
 
 
 async def test_renewing_twice_at_once_leaves_one_active_key(
@@ -246,19 +262,24 @@ async def test_many_companies_are_renewed_page_by_page(
         for last in range(5):
             await keyring.seal_key(tx, UUID(bytes=COMPANY.bytes[:15] + bytes([last])))
     await rotate(key_database, keyring, Purpose.SEAL, at=NOW + timedelta(days=1))
-    assert len(await seal_keys_to_leave(key_database, maximum=10)) == 5
+    assert len(await old_seal_keys(key_database)) == 5
 
 
-async def test_a_key_in_use_is_destroyed_only_when_told_so(
+async def test_a_key_is_destroyed_when_no_process_uses_it_any_more(
     key_database: Database, keyring: Keyring
 ) -> None:
     await rotate(key_database, keyring, Purpose.LINK, at=NOW, now=True)
-    with pytest.raises(KeyInUse):
-        await destroy(key_database, Purpose.LINK, 1, in_use=True)
-    assert not await destroy(key_database, Purpose.LINK, 2, in_use=False), "it is active"
-    assert await destroy(key_database, Purpose.LINK, 1, in_use=True, kill=True)
+    for number, at, why in (
+        (1, NOW + timedelta(minutes=4), "2026-01-22T10:20:30"),
+        (2, NOW + timedelta(minutes=5), "gone out of use"),
+        (3, NOW + timedelta(minutes=5), "gone out of use"),
+    ):
+        with pytest.raises(KeyProblem, match=why):
+            await destroy(key_database, Purpose.LINK, number, at=at)
+    await destroy(key_database, Purpose.LINK, 1, at=NOW + timedelta(minutes=5))
     await keyring.refresh(key_database)
     assert keyring.usable(Purpose.LINK, 1) is None
+    assert keyring.is_destroyed(Purpose.LINK, 1)
     (row,) = [
         row
         for row in await KEYS_OF_COMPANY.all(key_database, company_id=INSTALLATION)
@@ -283,9 +304,14 @@ async def test_there_are_no_keys_for_other_purposes(
         await rotate(key_database, keyring, "cookies", at=NOW)
 
 
-async def test_real_signing_keys_have_2048_bits(
-    key_database: Database, root_keys: tuple[RootKey, ...]
+@pytest.mark.usefixtures("keyring")
+@pytest.mark.parametrize("bits", [None, 3072])
+async def test_new_signing_keys_have_the_size_that_is_set(
+    key_database: Database, root_keys: tuple[RootKey, ...], bits: int | None
 ) -> None:
-    ring = await Keyring.load(key_database, root_keys)
-    assert ring.rsa_bits == 2048
-    assert ring.rsa_bits > RSA_BITS
+    size = {} if bits is None else {"rsa_bits": bits}
+    ring = await Keyring.load(key_database, root_keys, clock=FixedClock(NOW), **size)
+    await rotate(key_database, ring, Purpose.WEBHOOK_RS256, at=NOW, now=True)
+    [key] = ring.published(Purpose.WEBHOOK_RS256, at=NOW)
+    modulus = base64.urlsafe_b64decode(key["n"] + "==")
+    assert len(modulus) * 8 == (bits or 2048)

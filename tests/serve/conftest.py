@@ -1,40 +1,29 @@
 """A `jetpay serve` of its own, with an embedded database, to be started, watched and killed."""
 
+import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 
 import psutil
 import pytest
 
 from jetpay.db.embedded import EmbeddedServer
-from tests.cli.conftest import environment_of
+from tests.cli.conftest import Command, environment_of
+from tests.conftest import RUN_FOLDER, only_one
+from tests.patience import PATIENCE_SECONDS, wait_until
+from tests.processes import command_of, family_of, free_port, is_alive, kill, postmaster_of
 
-START_SECONDS = 100.0
-"""A loaded machine of 2 cores starts five interpreters at once."""
 FORKED = "--multiprocessing-fork"
 ROOT_KEY = "jk1_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
-
-
-def wait_until(so: Callable[[], object], seconds: float = START_SECONDS) -> None:
-    until = time.monotonic() + seconds
-    while not so():
-        assert time.monotonic() < until, "it does not happen"
-        time.sleep(0.1)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 @dataclass
@@ -68,22 +57,24 @@ class Installation:
 
     def is_ready(self) -> bool:
         assert self.process is None or self.process.poll() is None, self.log
-        return self.get("/readyz") == 200
+        return self.get("/readyz", timeout=5) == 200
 
-    def get(self, path: str) -> int:
+    def get(self, path: str, timeout: float = PATIENCE_SECONDS) -> int:
+        """The status; 0 where nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            url = f"http://127.0.0.1:{self.port}{path}"
+            with urllib.request.urlopen(url, timeout=timeout) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
-        except OSError:
+        except (OSError, HTTPException):
             return 0
 
     def stop(self) -> int:
-        """The exit code, of a stop within the 10 seconds that are promised (and a margin)."""
+        """The exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10 + 5)
+        return self.process.wait(PATIENCE_SECONDS)
 
     @property
     def log(self) -> str:
@@ -92,52 +83,54 @@ class Installation:
     @property
     def children(self) -> list[psutil.Process]:
         """Of the parent, without the interpreter's own helper."""
+        return [each for each in self.family if is_alive(each) and FORKED in command_of(each)]
+
+    @property
+    def family(self) -> list[psutil.Process]:
+        """All that descend from the parent."""
         assert self.process is not None
-        found = psutil.Process(self.process.pid).children(recursive=True)
-        return [each for each in found if is_alive(each) and FORKED in each.cmdline()]
+        return family_of(self.process.pid)
 
     @property
     def postmaster(self) -> int | None:
-        file = self.folder / "postgres" / "postmaster.pid"
-        return int(file.read_text().splitlines()[0]) if file.exists() else None
+        return postmaster_of(self.folder)
 
 
 @pytest.fixture
-def installation() -> Iterator[Installation]:
-    """Not started yet; whatever it started is ended afterwards."""
+def new_installation() -> Iterator[Installation]:
+    """Nothing is there yet; whatever it started is ended afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="jetpay-test-"))
     installation = Installation(folder)
     yield installation
     process = installation.process
     if process is not None and process.poll() is None:
-        family = psutil.Process(process.pid).children(recursive=True)
+        family = installation.family
         process.kill()
         process.wait()
         for each in family:
-            if each.is_running():
-                each.kill()
-        psutil.wait_procs(family, 10)  # or they would still use the database server
+            kill(each)
+        # Or they would still use the database server.
+        wait_until(lambda: not any(is_alive(each) for each in family))
     if (folder / "postgres").exists():
         EmbeddedServer.acquire(folder).release()
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def is_alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+@pytest.fixture
+def installation(new_installation: Installation, pristine: Path) -> Installation:
+    """As if it had been started and stopped before."""
+    subprocess.run(["cp", "--archive", f"{pristine}/.", new_installation.folder], check=True)
+    return new_installation
 
 
-def pid_lives(pid: int | None) -> bool:
-    if pid is None:
-        return False
-    try:
-        return is_alive(psutil.Process(pid))
-    except psutil.NoSuchProcess:
-        return False
-
-
-def environment_seen(pid: int) -> bytes:
-    """What root can see of it; nobody else can, for our processes cannot be dumped."""
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return b""
+@pytest.fixture(scope="session")
+def pristine() -> Path:
+    """The data directory of an installation, made once a run."""
+    folder = Path(os.environ[RUN_FOLDER]) / "pristine"
+    with only_one("pristine"):
+        if not folder.exists():
+            fresh = folder.with_suffix(".new")
+            fresh.mkdir()
+            Command(environment_of(fresh, JETPAY_SECRET_KEYS=ROOT_KEY)).json("keys", "status")
+            fresh.rename(folder)
+    return folder

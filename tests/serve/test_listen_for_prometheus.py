@@ -8,7 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from jetpay.metrics import CannotListen, listening
-from tests.serve.conftest import free_port
+from tests.patience import PATIENCE_SECONDS
+from tests.processes import free_port
 
 
 @pytest.fixture
@@ -22,7 +23,8 @@ def test_it_answers_on_an_address(registry: CollectorRegistry) -> None:
     for host in ("127.0.0.1", "[::1]"):
         where = f"{host}:{free_port()}"
         with listening(where, registry):
-            with urllib.request.urlopen(f"http://{where}/metrics", timeout=5) as answer:
+            url = f"http://{where}/metrics"
+            with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as answer:
                 assert b"seen_total 3.0" in answer.read()
 
 

@@ -13,10 +13,12 @@ from jetpay.events.wake import Wake
 from jetpay.security.address_table import parse_allowed
 from jetpay.security.dial import Dialler
 from jetpay.security.keys import Keyring
+from jetpay.security.ourselves import Ourselves
 from jetpay.security.rootkeys import generate_root_key, parse_root_keys
 from jetpay.security.vault import Vault
-from jetpay.settings import AllowedNetwork, Settings
+from jetpay.settings import Settings
 from tests.conftest import TestServer
+from tests.dial.peers import nobody
 from tests.webhooks.stage import Endpoint, Stage, make_company
 
 
@@ -41,9 +43,8 @@ async def webhook_keyring(webhook_database: Database) -> Keyring:
 
 @pytest.fixture
 def settings() -> Settings:
-    loopback = AllowedNetwork(parse_allowed("127.0.0.0/8").network)
     return Settings.model_construct(
-        webhook_allowed_networks=(loopback,),
+        webhook_allowed_networks=(parse_allowed("127.0.0.0/8"),),
         public_url="https://pay.example",
         database_url=None,
         smtp_url=None,
@@ -54,7 +55,8 @@ def settings() -> Settings:
 async def stage(
     webhook_database: Database, webhook_keyring: Keyring, settings: Settings
 ) -> AsyncIterator[Stage]:
-    wake, dialler = Wake(webhook_database), Dialler(total_seconds=1, is_ours=lambda _: False)
+    wake = Wake(webhook_database)
+    dialler = Dialler(ourselves=Ourselves(is_ours=nobody))
     yield Stage(
         db=webhook_database,
         keyring=webhook_keyring,
@@ -77,6 +79,7 @@ async def endpoint() -> AsyncIterator[Endpoint]:
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    made.base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    made.url = f"{made.base}/hook"
     yield made
     await runner.cleanup()

@@ -8,12 +8,12 @@ import pytest
 from aiohttp import web
 
 from jetpay.db.rows import Query
-from jetpay.events.model import SYSTEM, EventType
+from jetpay.events.model import EventType
 from jetpay.security.secrets import Secret
-from jetpay.webhooks import actions, queries
+from jetpay.webhooks import deliver, queries
 from jetpay.webhooks.claims import claim_webhooks
 from jetpay.webhooks.deliver import Deliverer, run_webhooks
-from jetpay.webhooks.model import Start, Webhook, WebhookState
+from jetpay.webhooks.model import WebhookState
 from tests.webhooks.stage import API_KEY, Endpoint, Received, Stage, from_one, make_company
 
 LAST_TYPE = Query(
@@ -131,27 +131,15 @@ async def test_a_batch_that_failed_goes_again_unchanged_before_anything_else(
     assert from_one(endpoint.ids)
 
 
-async def test_a_batch_that_is_too_large_is_halved(stage: Stage, endpoint: Endpoint) -> None:
-    endpoint.answer = lambda call: status(413 if len(call.ids) > 2 else 200)
-    await stage.register(endpoint.url, max_batch_size=8)
-    await stage.happen(8)
-    for _ in range(20):
-        await stage.tick()
-        stage.later(hours=7)
-    assert from_one(endpoint.ids)
-    assert len(endpoint.ids) == 8
-
-
 async def test_an_answer_that_does_not_come_in_time_is_a_failure(
     stage: Stage, endpoint: Endpoint
 ) -> None:
-    endpoint.delay_seconds = 1.5
+    endpoint.gate = asyncio.Event()
+    stage.dialler._total_seconds = 1
     webhook = await stage.register(endpoint.url)
     await stage.happen()
     await stage.tick()
-    [attempt] = await queries.attempts(
-        stage.db, stage.company_id, webhook.webhook_id, after=None, limit=10
-    )
+    [attempt] = await stage.attempts(webhook)
     assert (attempt.status, attempt.error) == (None, "No answer came in time.")
     assert attempt.duration_ms >= 900
 
@@ -159,17 +147,17 @@ async def test_an_answer_that_does_not_come_in_time_is_a_failure(
 async def test_a_killed_worker_costs_a_double_never_a_gap(stage: Stage, endpoint: Endpoint) -> None:
     webhook = await stage.register(endpoint.url, max_batch_size=2)
     await stage.happen(3)
-    endpoint.delay_seconds = 0.5
+    endpoint.gate = asyncio.Event()
     killed = Deliverer(stage)
-    assert await killed._round(stage.company_id) == 1
-    await endpoint.until(lambda: bool(endpoint.calls), seconds=5)
+    assert await killed._start([stage.company_id], 5) == 1
+    await endpoint.until(lambda: bool(endpoint.calls))
     for task in killed._tasks:
         task.cancel()
     await asyncio.gather(*killed._tasks, return_exceptions=True)
     assert (await stage.webhook(webhook)).state is WebhookState.DISPATCHING
     assert await stage.tick() == 0  # the lease still runs
     await stage.expire_leases()
-    endpoint.delay_seconds = 0
+    endpoint.gate = None
     await stage.tick()
     assert [call.ids for call in endpoint.calls] == [[1, 2], [1, 2], [3]]
     assert endpoint.calls[0].headers["webhook-id"] == endpoint.calls[1].headers["webhook-id"]
@@ -178,15 +166,14 @@ async def test_a_killed_worker_costs_a_double_never_a_gap(stage: Stage, endpoint
 async def test_who_lost_the_lease_moves_no_cursor(stage: Stage, endpoint: Endpoint) -> None:
     webhook = await stage.register(endpoint.url)
     await stage.happen(2)
-    endpoint.delay_seconds = 0.3
+    endpoint.gate = asyncio.Event()
     slow = Deliverer(stage)
-    await slow._round(stage.company_id)
+    await slow._start([stage.company_id], 5)
     await stage.expire_leases()
     token = uuid4()
-    [claimed] = await claim_webhooks(
-        stage.db, 5, token, at=stage.clock.now(), only=stage.company_id
-    )
+    [claimed] = await claim_webhooks(stage.db, [stage.company_id], 5, token, at=stage.clock.now())
     assert claimed.webhook_id == webhook.webhook_id
+    endpoint.gate.set()
     await slow.close()
     assert len(endpoint.taken) == 1
     assert (await stage.webhook(webhook)).last_sent_event_id is None
@@ -198,7 +185,7 @@ async def test_two_workers_never_have_the_same_webhook(stage: Stage, endpoint: E
     await stage.happen()
     found = await asyncio.gather(
         *(
-            claim_webhooks(stage.db, 7, uuid4(), at=stage.clock.now(), only=stage.company_id)
+            claim_webhooks(stage.db, [stage.company_id], 7, uuid4(), at=stage.clock.now())
             for _ in range(6)
         )
     )
@@ -207,40 +194,21 @@ async def test_two_workers_never_have_the_same_webhook(stage: Stage, endpoint: E
     assert max(len(some) for some in found) <= 7
 
 
-async def test_a_hanging_neighbour_holds_up_nobody(stage: Stage, endpoint: Endpoint) -> None:
-    async def hang_or_answer(request: web.Request) -> web.Response:
-        if request.path == "/hang":
-            await asyncio.sleep(2)
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_post("/hang", hang_or_answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    await stage.register(f"http://127.0.0.1:{runner.addresses[0][1]}/hang")
-    await stage.register(endpoint.url, max_batch_size=1)
-    await stage.happen(5)
-    stop = asyncio.Event()
-    running = asyncio.create_task(run_webhooks(stage, stop))
-    # The other one hangs for a second.
-    await endpoint.until(lambda: len(endpoint.ids) == 5, seconds=0.9)
-    stop.set()
-    await running
-    await runner.cleanup()
-    assert from_one(endpoint.ids)
-
-
-async def test_the_running_worker_hears_of_events_at_once(stage: Stage, endpoint: Endpoint) -> None:
+async def test_the_running_worker_hears_of_events_at_once(
+    stage: Stage, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not because it looks at all webhooks now and then."""
+    monkeypatch.setattr(deliver, "LOOK_EVERY_SECONDS", 1_000)
     await stage.register(endpoint.url)
     stop = asyncio.Event()
     running = asyncio.create_task(run_webhooks(stage, stop))
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.5)
     await stage.happen()
-    await endpoint.until(lambda: bool(endpoint.ids), seconds=0.5)
+    await endpoint.until(lambda: endpoint.ids == [1])
+    await stage.happen()
+    await endpoint.until(lambda: endpoint.ids == [1, 2])
     stop.set()
-    async with asyncio.timeout(2):
-        await running
+    await running
 
 
 async def test_retry_after_is_obeyed(stage: Stage, endpoint: Endpoint) -> None:
@@ -252,18 +220,6 @@ async def test_retry_after_is_obeyed(stage: Stage, endpoint: Endpoint) -> None:
     assert await stage.tick() == 0
     stage.later(seconds=1)
     assert await stage.tick() == 1
-
-
-async def revive(stage: Stage, webhook: Webhook) -> Webhook:
-    return await actions.change(
-        stage.db,
-        stage.company_id,
-        webhook.webhook_id,
-        {},
-        start=Start(),
-        revive=True,
-        vault=stage.vault,
-    )
 
 
 async def test_410_fails_the_webhook_and_revival_goes_on_where_it_stopped(
@@ -280,7 +236,7 @@ async def test_410_fails_the_webhook_and_revival_goes_on_where_it_stopped(
     endpoint.answer = lambda _: status(200)
     await stage.happen()
     assert await stage.tick() == 0
-    revived = await revive(stage, webhook)
+    revived = await stage.change(webhook, revive=True)
     assert revived.state is WebhookState.SCHEDULED
     await stage.tick()
     assert endpoint.ids == [1, 2, 3, 4, 5, 6]
@@ -301,27 +257,9 @@ async def test_five_days_of_failure_fail_the_webhook_and_keep_its_events(
     assert (await stage.webhook(webhook)).state is WebhookState.FAILED
     assert 15 <= len(endpoint.calls) <= 17
     endpoint.answer = lambda _: status(200)
-    await revive(stage, webhook)
+    await stage.change(webhook, revive=True)
     await stage.tick()
     assert endpoint.ids == [1, 2]  # with webhooks.failed
-
-
-async def test_a_test_event_takes_all_that_waits_along(stage: Stage, endpoint: Endpoint) -> None:
-    webhook = await stage.register(endpoint.url, max_batch_size=3, max_wait_seconds=3600)
-    await stage.happen(4)
-    await stage.tick()
-    await actions.test(
-        stage.db,
-        stage.company_id,
-        webhook.webhook_id,
-        by=SYSTEM,
-        at=stage.clock.now(),
-    )
-    await stage.tick()
-    assert endpoint.ids == [1, 2, 3, 4, 5]
-    assert endpoint.taken[-1].content["events"][-1]["type"] == "webhooks.test"
-    await stage.happen()
-    assert await stage.tick() == 0
 
 
 async def test_the_companys_api_key_goes_along_and_secrets_are_in_no_log(

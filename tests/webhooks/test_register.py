@@ -9,12 +9,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from jetpay.api import deliveries as deliveries_api
 from jetpay.api import events as events_api
 from jetpay.api import jwks as jwks_api
 from jetpay.api import webhooks as webhooks_api
 from jetpay.api.frame import frame
 from jetpay.base.ids import uuid7
 from jetpay.security.tokens import make_api_token, parse_api_token
+from tests.patience import PATIENCE_SECONDS
 from tests.webhooks.stage import API_KEY, Endpoint, Stage, make_company
 
 SCOPES = ["webhooks", "events:read"]
@@ -25,7 +27,7 @@ async def api(stage: Stage) -> AsyncIterator[httpx.AsyncClient]:
     """Our calls alone, with a token for the stage's company."""
     app = FastAPI(openapi_url=None)
     frame(app, stage.settings)
-    for module in (webhooks_api, events_api, jwks_api):
+    for module in (webhooks_api, deliveries_api, events_api, jwks_api):
         app.include_router(module.calls)
     app.state.services = stage
     token = await give_token(stage)
@@ -83,7 +85,7 @@ async def test_only_the_first_answer_shows_the_secrets(
         await api.get(one),
         await api.get("/webhooks/"),
         await api.patch(one, json={"max_batch_size": 7}),
-        await api.post(f"{one}/test", json={}),
+        await api.post(f"{one}/test"),
         await api.get(f"{one}/attempts"),
     ):
         assert answer.status_code == 200, answer.text
@@ -161,12 +163,12 @@ async def test_a_url_that_must_not_be_called_is_refused(
 async def test_the_operators_networks_serve_sandboxes_alone(
     api: httpx.AsyncClient, stage: Stage, endpoint: Endpoint
 ) -> None:
-    stage.company_id = await make_company(stage.db, sandbox=False)
+    stage.company_id = await make_company(stage.db, sandbox=False, networks=())
     token = await give_token(stage, sandbox=False)
     headers = {"Authorization": f"Bearer {token}"}
     body = {"callback_url": endpoint.url}
     answer = await api.post("/webhooks/", json=body, headers=headers)
-    assert problem(answer) == (422, "invalid", [("callback_url", "not_public")])
+    assert problem(answer) == (422, "invalid", [("callback_url", "https_only")])
     webhook = await stage.register(endpoint.url)
     await stage.happen()
     await stage.tick()
@@ -175,7 +177,7 @@ async def test_the_operators_networks_serve_sandboxes_alone(
     [attempt] = attempts.json()["data"]
     assert (attempt["status"], attempt["error"]) == (
         None,
-        "The host is not on the public Internet.",
+        "The URL must begin with https://.",
     )
     async with stage.db.connection() as connection:
         await connection.execute(
@@ -184,7 +186,7 @@ async def test_the_operators_networks_serve_sandboxes_alone(
         )
     stage.later(minutes=1)
     await stage.tick()
-    assert endpoint.ids == [1]
+    assert endpoint.ids == [0, 1]  # the test that proves the address, then the event
 
 
 @pytest.mark.parametrize(
@@ -228,7 +230,7 @@ async def test_replay_begins_where_it_was_asked_to(
     assert problem(answer) == (422, "invalid", [("replay_from_timestamp", "not_both")])
 
 
-async def test_patch_moves_the_start_changes_and_revives(
+async def test_patch_replays_changes_and_revives(
     api: httpx.AsyncClient, stage: Stage, endpoint: Endpoint
 ) -> None:
     made = await register(api, endpoint.url, max_wait_seconds=0, audience="a")
@@ -236,9 +238,12 @@ async def test_patch_moves_the_start_changes_and_revives(
     await stage.happen(2)
     await stage.tick()
     changed = await api.patch(one, json={"replay_from_event_id": 2, "audience": None})
-    assert changed.json()["audience"] is None
+    assert (changed.json()["audience"], changed.json()["state"]) == (None, "scheduled")
     await stage.tick()
     assert endpoint.ids == [1, 2, 2]
+    assert (await api.get(one)).json()["last_sent_event_id"] == 2
+    answer = await api.patch(one, json={"replay_from_event_id": 3})
+    assert problem(answer) == (422, "invalid", [("replay_from_event_id", "out_of_range")])
     for body, code in (
         ({"state": "failed"}, "not_an_option"),
         ({"unknown": 1}, "unknown_field"),
@@ -247,6 +252,78 @@ async def test_patch_moves_the_start_changes_and_revives(
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["code"] == code
     assert (await api.patch(one, json={"state": "active"})).json()["state"] == "active"
+
+
+async def test_a_replay_is_asked_for_by_number_or_time(
+    api: httpx.AsyncClient, stage: Stage, endpoint: Endpoint
+) -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    made = await register(api, endpoint.url, max_wait_seconds=0)
+    for day in range(4):
+        await stage.happen(at=start + timedelta(days=day))
+    await stage.tick()
+    path = f"/webhooks/{made['identifier']}/replay"
+    begun = await api.post(path, json={"from_event_id": 3})
+    assert begun.json() == {"first_event_id": 3, "last_event_id": 4, "sent_through": 2}
+    await stage.tick()
+    at = (start + timedelta(days=1)).isoformat()
+    assert (await api.post(path, json={"from_timestamp": at})).json()["first_event_id"] == 2
+    await stage.tick()
+    assert endpoint.ids == [1, 2, 3, 4, 3, 4, 2, 3, 4]
+    other = await register(api, endpoint.url + "/2")
+    await api.post(path, json={"from_event_id": 1})
+    busy = await api.post(f"/webhooks/{other['identifier']}/replay", json={"from_event_id": 1})
+    assert problem(busy)[:2] == (409, "replay_under_way")
+    late = (stage.clock.now() + timedelta(days=9)).isoformat()
+    for body, errors in (
+        ({}, [("from_event_id", "required")]),
+        ({"from_event_id": 1, "from_timestamp": at}, [("from_timestamp", "not_both")]),
+        ({"from_event_id": 5}, [("from_event_id", "out_of_range")]),
+        ({"from_event_id": 0}, [("from_event_id", "out_of_range")]),
+        ({"from_timestamp": late}, [("from_timestamp", "out_of_range")]),
+        ({"from": 1}, [("from", "unknown_field")]),
+    ):
+        assert problem(await api.post(path, json=body)) == (422, "invalid", errors)
+
+
+async def test_a_new_secret_is_shown_once_and_again_for_the_same_key(
+    api: httpx.AsyncClient, stage: Stage, endpoint: Endpoint
+) -> None:
+    made = await register(api, endpoint.url, callback_api_key=API_KEY)
+    path = f"/webhooks/{made['identifier']}/rotate-secret"
+    key = {"Idempotency-Key": "r1"}
+    first = (await api.post(path, headers=key)).json()
+    assert first["signing_secret"].startswith("whsec_")
+    assert first["signing_secret"] != made["signing_secret"]
+    assert first["callback_api_key"] == "…" + API_KEY[-4:]
+    assert (await api.post(path, headers=key)).json() == first
+    assert problem(await api.post(path))[:2] == (409, "secret_changed_lately")
+    shown = (await api.get(f"/webhooks/{made['identifier']}")).json()
+    assert shown["signing_secret"] == "…" + first["signing_secret"][-4:]
+    other = await register(api, endpoint.url + "/2")
+    again = await api.post(f"/webhooks/{other['identifier']}/rotate-secret", headers=key)
+    assert problem(again)[:2] == (409, "idempotency_conflict")
+    stage.later(hours=25)
+    assert (await api.post(path, headers=key)).json()["signing_secret"].startswith("…")
+    assert (await api.post(path)).json()["signing_secret"].startswith("whsec_")
+
+
+async def test_a_test_tells_what_came_of_it(
+    api: httpx.AsyncClient, stage: Stage, endpoint: Endpoint
+) -> None:
+    made = await register(api, endpoint.url)
+    path = f"/webhooks/{made['identifier']}"
+    said = (await api.post(f"{path}/test")).json()
+    assert (said["kind"], said["status"], said["error"], said["answer"]) == ("test", 200, None, "")
+    assert (said["first_event_id"], said["last_event_id"]) == (None, None)
+    assert endpoint.calls[0].headers["webhook-id"] == said["batch_id"]
+    assert (await api.get(f"{path}/attempts")).json() == {"data": [said], "next": None}
+    assert (await api.get("/events")).json() == {"events": []}
+    for _ in range(5):
+        assert (await api.post(f"{path}/test")).status_code == 200
+    limited = await api.post(f"{path}/test")
+    assert problem(limited)[:2] == (429, "rate_limited")
+    assert int(limited.headers["retry-after"]) <= 60
 
 
 async def test_the_twenty_first_webhook_is_refused(api: httpx.AsyncClient, stage: Stage) -> None:
@@ -282,7 +359,9 @@ async def test_another_companys_webhook_is_not_found(
         await api.patch(one, json={"max_batch_size": 1}),
         await api.delete(one),
         await api.get(f"{one}/attempts"),
-        await api.post(f"{one}/test", json={}),
+        await api.post(f"{one}/test"),
+        await api.post(f"{one}/replay", json={"from_event_id": 1}),
+        await api.post(f"{one}/rotate-secret"),
     ):
         assert problem(answer)[:2] == (404, "not_found")
 
@@ -311,7 +390,7 @@ async def test_a_pull_waits_for_the_next_event(api: httpx.AsyncClient, stage: St
     pulling = asyncio.create_task(api.get("/events", params={"wait_seconds": 10}))
     await asyncio.sleep(0.2)
     await stage.happen()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert [each["id"] for each in (await pulling).json()["events"]] == [1]
     for params in ({"wait_seconds": 31}, {"limit": 201}, {"limit": 0}, {"after": -1}):
         assert (await api.get("/events", params=params)).status_code == 422

@@ -191,12 +191,12 @@ async def claim_any(stage: Stage) -> Due | None:
         await finish(stage.services.db, found, again_at=NOON + timedelta(days=9))
 
 
-async def test_a_live_company_s_work_is_done_side_by_side(empty: Stage, live: Stage) -> None:
-    await add(live, minutes=1)
-    await add(live, minutes=2)
-    assert await claim_any(live) is not None
-    assert await claim_any(live) is not None
-    assert await claim_any(live) is None
+async def test_a_live_company_s_work_is_done_side_by_side(empty: Stage, live_stage: Stage) -> None:
+    await add(live_stage, minutes=1)
+    await add(live_stage, minutes=2)
+    assert await claim_any(live_stage) is not None
+    assert await claim_any(live_stage) is not None
+    assert await claim_any(live_stage) is None
 
 
 async def test_a_due_row_is_its_own_company_s(empty: Stage) -> None:

@@ -1,7 +1,7 @@
 """The loop: several workers at once, failures that stop nobody, a database that goes away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -17,6 +17,7 @@ from jetpay.services import Services
 from jetpay.worker import kinds, loop
 from jetpay.worker.due import Due
 from jetpay.worker.loop import run_worker, tick
+from tests.patience import PATIENCE_SECONDS, wait_until_async
 from tests.stage import Stage
 from tests.worker.test_lease import ADD
 from tests.world import NOON, make_company
@@ -27,7 +28,6 @@ FAILED = Query(
     select attempts from due where company_id = %(company_id)s and kind = 'unheard_of'
     """,
 )
-SECONDS = 20.0
 
 
 @asynccontextmanager
@@ -38,12 +38,6 @@ async def working(*services: Services) -> AsyncIterator[None]:
             group.create_task(run_worker(each, stop))
         yield
         stop.set()
-
-
-async def until(is_true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not await is_true():  # noqa: ASYNC110 - looks at a database
-            await asyncio.sleep(0.05)
 
 
 async def add_unheard_of(stage: Stage) -> None:
@@ -74,7 +68,7 @@ async def test_many_workers_file_and_send_everything_once(stage: Stage) -> None:
         return sum(file.debited_at is not None for file in files) == len(companies)
 
     async with working(stage.services, stage.services, stage.services):
-        await until(all_filed)
+        await wait_until_async(all_filed)
     for each, credit in credits_:
         assert await each.state(credit) is State.PROCESSING
     for each in companies:
@@ -94,7 +88,7 @@ async def test_a_failure_is_counted_and_stops_nobody(stage: Stage) -> None:
         return failed > 0 and await stage.state(credit) is State.PROCESSING
 
     async with working(stage.services):
-        await until(done)
+        await wait_until_async(done)
 
 
 async def test_a_worker_survives_the_loss_of_its_database(
@@ -116,7 +110,7 @@ async def test_a_worker_survives_the_loss_of_its_database(
             assert credit is not None
             return await stage.state(credit) is State.PROCESSING
 
-        await until(filed)
+        await wait_until_async(filed)
 
 
 async def test_a_tick_raises_what_its_work_raises_and_leaves_it_due(stage: Stage) -> None:
@@ -144,7 +138,7 @@ async def test_a_tick_waits_for_work_that_another_worker_has(
         await asyncio.sleep(0.2)
         assert not waiting.done()
         go_on.set()
-        await asyncio.wait_for(waiting, SECONDS)
+        await asyncio.wait_for(waiting, PATIENCE_SECONDS)
 
 
 async def test_a_tick_gives_up_after_its_time(

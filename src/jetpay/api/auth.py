@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address, ip_network
 from typing import Final, cast
 
 from fastapi.openapi.models import HTTPBearer as BearerScheme
@@ -10,8 +9,9 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 
 from jetpay.base.ids import CompanyId, TokenId
-from jetpay.base.refusals import Forbidden, Unauthorized
-from jetpay.companies.model import INCLUDES, Scope, TokenHolder
+from jetpay.base.refusals import Unauthorized
+from jetpay.companies.model import INCLUDES, Scope
+from jetpay.companies.refusals import LacksScope
 from jetpay.companies.tokens import HOLDER, note_use
 from jetpay.events.model import Actor, ActorKind
 from jetpay.security.proxies import client_address
@@ -31,8 +31,6 @@ class Caller:
     sandbox: bool
     short_id: int
     at: datetime
-    max_amount: int | None
-    max_per_day: int | None
 
     @property
     def actor(self) -> Actor:
@@ -63,17 +61,18 @@ def bearer_token(request: Request) -> bytes | None:
 
 
 async def authenticate(request: Request, scope: Scope) -> Caller:
-    """Raises `Unauthorized` (whatever is wrong with the token) or `Forbidden`."""
+    """Raises `Unauthorized` (whatever is wrong with the token, its network too) or `LacksScope`."""
     services = services_of(request)
     digest = bearer_token(request)
     if digest is None:
         raise Unauthorized
     now = services.clock.now()
-    holder = await HOLDER.first(services.db, digest=digest, now=now)
+    client = client_address(request.scope, services.settings.trusted_proxies)
+    holder = await HOLDER.first(services.db, digest=digest, client=client, now=now)
     if holder is None:
         raise Unauthorized
-    if not (allows(frozenset(holder.scopes), scope) and _comes_from_allowed(request, holder)):
-        raise Forbidden
+    if not allows(frozenset(holder.scopes), scope):
+        raise LacksScope(scope=scope.value)
     await note_use(services.db, holder, now=now)
     return Caller(
         company_id=holder.company_id,
@@ -82,18 +81,7 @@ async def authenticate(request: Request, scope: Scope) -> Caller:
         sandbox=holder.sandbox,
         short_id=holder.short_id,
         at=now + holder.clock_offset,
-        max_amount=holder.max_amount,
-        max_per_day=holder.max_per_day,
     )
-
-
-def _comes_from_allowed(request: Request, holder: TokenHolder) -> bool:
-    if holder.networks is None:
-        return True
-    text = client_address(request.scope, services_of(request).settings.trusted_proxies)
-    if text is None:
-        return False
-    return any(ip_address(text) in ip_network(network) for network in holder.networks)
 
 
 class Needs(SecurityBase):

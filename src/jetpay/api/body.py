@@ -45,6 +45,30 @@ class TooSlow(Refusal):
     sentence = "The request's body did not arrive within 30 seconds."
 
 
+class WrongType(UnsupportedMediaType):
+    """The body is not of the type that the call takes."""
+
+    sentence = "Send the body with Content-Type: {types}."
+
+
+class NoBody(Malformed):
+    """Nothing was sent."""
+
+    sentence = "The request has no body; this call needs one in JSON."
+
+
+class NoJson(Malformed):
+    """It does not follow the grammar of JSON."""
+
+    sentence = "The body is not valid JSON in UTF-8."
+
+
+class NoObject(Malformed):
+    """JSON, but not between braces."""
+
+    sentence = "The body must be one JSON object."
+
+
 class Duplicate(Invalid):
     """A key stands twice in one object, and readers differ in which they take."""
 
@@ -77,7 +101,7 @@ def check_type(request: Request, *types: str) -> None:
         raise UnsupportedMediaType
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if types and media_type not in types:
-        raise UnsupportedMediaType
+        raise WrongType(types=" or ".join(types))
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:
@@ -118,7 +142,7 @@ def parse_json(raw: bytes) -> Any:
     try:
         value = _DECODER.decode(raw.decode("utf-8"))
     except (ValueError, RecursionError):
-        raise Malformed from None
+        raise (NoJson() if raw.strip() else NoBody()) from None
     # A shallow body cannot have many brackets; a deep one is rare enough to be walked.
     if raw.count(b"{") + raw.count(b"[") > DEPTH and _depth(value) > DEPTH:
         raise Malformed
@@ -177,7 +201,7 @@ _DECODER: Final = json.JSONDecoder(
 def parse(model: type[M], value: object) -> M:
     """The model of a JSON object. Raises `Invalid` with every wrong field, none with its value."""
     if not isinstance(value, dict):
-        raise Malformed
+        raise NoObject
     try:
         return model.model_validate(value)
     except ValidationError as error:

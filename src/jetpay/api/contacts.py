@@ -31,7 +31,8 @@ from jetpay.base.text import EMAIL_LENGTH, NAME_LENGTH, TAG_COUNT, TAG_LENGTH
 from jetpay.companies.model import Scope
 from jetpay.companies.queries import COMPANY
 from jetpay.companies.questions import QUESTION_LENGTH, PreparedQuestion, prepare_question
-from jetpay.contacts import actions, erasure, queries
+from jetpay.contacts import actions, queries
+from jetpay.contacts.erased import erase
 from jetpay.contacts.model import Contact, NewContact
 from jetpay.contacts.refusals import ContactExternalIdTaken, HasOpenCredits
 from jetpay.idempotency import IdempotencyConflict
@@ -121,10 +122,21 @@ class ContactsGiven(Shown):
     next: Identifier | None
 
 
-class Erased(Shown):
-    """It is done."""
+class KeptGiven(Shown):
+    """What stays, how much of it, why and until when; null: for good."""
 
-    ok: Literal[True] = True
+    what: str
+    count: int
+    until: Time | None
+    because: str
+
+
+class ErasedGiven(Shown):
+    """How much was erased of what, and what is kept; of credits the texts, not the payment."""
+
+    identifier: Identifier
+    erased: dict[str, int]
+    kept: list[KeptGiven]
 
 
 def given(contact: Contact) -> ContactGiven:
@@ -230,10 +242,11 @@ async def change_contact(
 
 
 @calls.delete("/contact/{identifier}", responses=refuses(HasOpenCredits))
-async def delete_contact(request: Request, caller: Writer, identifier: Identifier) -> Erased:
-    """Erase a contact's personal data; the money's history stays."""
+async def delete_contact(request: Request, caller: Writer, identifier: Identifier) -> ErasedGiven:
+    """Erase a contact's personal data; told are what is gone, and what stays until when."""
     services = services_of(request)
-    await erasure.erase_contact(
+    done = await erase(
         services.db, caller.company_id, ContactId(identifier), by=caller.actor, at=caller.at
     )
-    return Erased()
+    kept = [KeptGiven.model_validate(each) for each in done.kept]
+    return ErasedGiven(identifier=identifier, erased=done.erased, kept=kept)

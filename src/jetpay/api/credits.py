@@ -44,8 +44,9 @@ from jetpay.api.fields import (
 from jetpay.api.frame import router
 from jetpay.api.problems import problem
 from jetpay.base.ids import ContactId, CreditId
-from jetpay.base.refusals import Forbidden, Refusal
+from jetpay.base.refusals import Refusal
 from jetpay.companies.model import Scope
+from jetpay.companies.refusals import LacksScope
 from jetpay.credits import actions, queries
 from jetpay.credits.births import Asker, Born
 from jetpay.credits.intake import CreditRequest
@@ -132,7 +133,7 @@ def _json(value: object) -> Response:
 async def _may_pay_accounts(request: Request) -> None:
     caller = await authenticate(request, Scope.CREDITS)
     if not caller.has(Scope.BANK_ACCOUNTS):
-        raise Forbidden
+        raise LacksScope(scope=Scope.BANK_ACCOUNTS.value)
 
 
 put_credit_route = Route("/credit", put_credit, methods=["PUT"])

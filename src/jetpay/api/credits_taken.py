@@ -50,22 +50,47 @@ def _folds_to_something(statement: str) -> str:
 class CreditTaken(GuideTaken):
     """A credit to be made; amounts in minor units of the bank account's currency."""
 
-    amount: Annotated[int, Field(ge=1, le=MAX_AMOUNT_MINOR, examples=[10000])]
+    amount: Annotated[
+        int,
+        Field(ge=1, le=MAX_AMOUNT_MINOR, examples=[10000], description="10000 is 100.00."),
+    ]
     statement: Annotated[
         Text(minimum=1, maximum=STATEMENT_LENGTH),  # type: ignore[valid-type]
         AfterValidator(_folds_to_something),
+        Field(description="What the payee reads on the page and on their bank statement."),
     ]
-    note: Text(maximum=NOTE_LENGTH, multiline=True) | None = None  # type: ignore[valid-type]
-    from_bank_account: Identifier
-    contact_id: Identifier
-    to_bank_account: Identifier | None = None
-    expires_at: Time | None = None
-    security_question: Text(minimum=3, maximum=QUESTION_LENGTH) | None = None  # type: ignore[valid-type]
-    security_answer: SecretText | None = None
-    external_id: ExternalId | None = None
-    metadata: Metadata | None = None
-    repairs: Annotated[int, Field(ge=0, le=REPAIRS_MAXIMUM)] | None = None
-    notify: bool | None = None
+    note: Text(maximum=NOTE_LENGTH, multiline=True) | None = Field(  # type: ignore[valid-type]
+        None, description="For yourself; the payee never sees it."
+    )
+    from_bank_account: Identifier = Field(description="The company's account that pays.")
+    contact_id: Identifier = Field(description="Who is paid.")
+    to_bank_account: Identifier | None = Field(
+        None, description="An account of the contact to pay into. Without it they get a link."
+    )
+    expires_at: Time | None = Field(
+        None, description="Until when the link can be accepted: from 15 minutes to 365 days from "
+        "now, 30 days if nothing is said.",
+    )  # fmt: skip
+    security_question: Text(minimum=3, maximum=QUESTION_LENGTH) | None = Field(  # type: ignore[valid-type]
+        None, description="What this payee is asked instead of the contact's or company's question."
+    )
+    security_answer: SecretText | None = Field(
+        None, description="Its answer; capitals and accents make no difference."
+    )
+    external_id: ExternalId | None = Field(
+        None, description="Your own name of the credit; each can be given once."
+    )
+    metadata: Metadata | None = Field(
+        None, description="Up to 20 texts by name, for yourself; they come back as they were sent."
+    )
+    repairs: Annotated[int, Field(ge=0, le=REPAIRS_MAXIMUM)] | None = Field(
+        None, description="How often the payee may give other details after the bank returned "
+        "the payment; 3 times if nothing is said.",
+    )  # fmt: skip
+    notify: bool | None = Field(
+        None, description="Whether to mail the payee the link. It is only kept: this release "
+        "mails nothing.",
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _goes_together(self) -> "CreditTaken":
@@ -86,7 +111,10 @@ _ASKED: Final = attrgetter(*CreditRequest._fields)
 class LineTaken(CreditTaken):
     """A line of `POST /credits`."""
 
-    idempotency_key: str | None = None
+    idempotency_key: str | None = Field(
+        None, description="The line's own key; without it the Idempotency-Key header, `#` and the "
+        "line's index from 0.",
+    )  # fmt: skip
 
 
 class BulkTaken(Taken):
@@ -98,7 +126,14 @@ class BulkTaken(Taken):
 class LinkTaken(Taken):
     """What shall happen to a credit's link; `expires_at` with `extend`."""
 
-    action: Annotated[LinkAction, Field(strict=False)]
+    action: Annotated[
+        LinkAction,
+        Field(
+            strict=False,
+            description="show tells the link, reissue makes a new one in its place, unlock gives "
+            "a locked one its tries back, extend lets it live until expires_at.",
+        ),
+    ]
     expires_at: Time | None = None
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 import time
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Response
 from starlette.requests import Request
 
 from jetpay.api.auth import Caller, Needs, services_of
@@ -15,6 +15,8 @@ from jetpay.events.queries import DEFAULT_LIMIT, events_after
 
 WAIT_MAXIMUM: Final = 30
 HIGHEST_ID: Final = 2**63 - 1
+COMPANY_HEADER: Final = "X-Jetpay-Company"
+"""In each answer: whose events these are, as `company` is in the token of a webhook."""
 
 calls = router("Events")
 Reader = Annotated[Caller, Depends(Needs(Scope.EVENTS_READ))]
@@ -38,6 +40,7 @@ class EventsGiven(Shown):
 @calls.get("/events")
 async def list_events(
     request: Request,
+    response: Response,
     caller: Reader,
     after: Annotated[int, Query(ge=0, le=HIGHEST_ID, description="The last id you have.")] = 0,
     limit: Annotated[int, Query(ge=1, le=LIST_MAXIMUM)] = DEFAULT_LIMIT,
@@ -47,6 +50,7 @@ async def list_events(
 ) -> EventsGiven:
     """The events after `after`. With `wait_seconds` the answer comes with the next event."""
     services = services_of(request)
+    response.headers[COMPANY_HEADER] = str(caller.company_id)
     until = time.monotonic() + wait_seconds
     found = await events_after(services.db, caller.company_id, after, limit=limit)
     if not found and (left := until - time.monotonic()) > 0:

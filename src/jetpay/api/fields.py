@@ -141,6 +141,8 @@ def _identifier(value: object) -> UUID:
             return _uuid(value)
         except ValueError:
             pass
+    if value in ("", None):
+        raise refused("required", "This field is required.")
     raise refused("wrong_form", "This must be an identifier such as those that Jetpay gives.")
 
 

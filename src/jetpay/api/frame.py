@@ -19,10 +19,12 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jetpay.api.auth import Needs, authenticate
-from jetpay.api.body import BODY_BYTES, check_type, field_errors, read_json
+from jetpay.api.body import BODY_BYTES, ERRORS, check_type, field_errors, field_name, read_json
+from jetpay.api.browser_pages import refusal_page, wants_page
 from jetpay.api.problems import Broken, WrongHost, problem_response
 from jetpay.base.clock import iso
 from jetpay.base.refusals import (
+    FieldError,
     Invalid,
     MethodNotAllowed,
     NotFound,
@@ -49,6 +51,8 @@ HEADERS: Final[Mapping[str, str]] = {
 }
 """What every answer has that does not say otherwise itself."""
 METHODS: Final = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"})
+GUIDES_GET: Final = "/transaction/{identifier}/status"
+"""The guide's own calls ignore what they do not know."""
 REQUEST_ID_BYTES: Final = 12
 TRANSPORT_SECURITY: Final = ("strict-transport-security", "max-age=31536000")
 
@@ -62,6 +66,7 @@ class Frame:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
+        self._public_url = settings.public_url
         self._host = settings.public_host.encode("ascii")
         is_said = settings.access_log and settings.log_level in {"debug", "info"}
         self._access_log = AccessLog() if is_said else None
@@ -78,7 +83,8 @@ class Frame:
             if self._is_asked_for(scope):
                 await self._run(scope, receive, answer)
             else:
-                await problem_response(WrongHost())(scope, receive, answer.send)
+                wrong = WrongHost(public_url=self._public_url)
+                await self._refuse(wrong, scope, receive, answer)
         finally:
             if self._access_log is not None:
                 self._access_log.write(scope, answer, time.perf_counter() - began)
@@ -95,7 +101,16 @@ class Frame:
                 raise
             refusal: Refusal = Unavailable() if is_outage(error) else Broken()
             log.exception("request_failed", request_id=answer.request_id)
-            await problem_response(refusal)(scope, receive, answer.send)
+            await self._refuse(refusal, scope, receive, answer)
+
+    async def _refuse(
+        self, refusal: Refusal, scope: Scope, receive: Receive, answer: "_Answer"
+    ) -> None:
+        if wants_page(scope):
+            response = refusal_page(refusal, scope, self._public_url)
+        else:
+            response = problem_response(refusal)
+        await response(scope, receive, answer.send)
 
 
 class _Answer:
@@ -182,6 +197,8 @@ class Call(APIRoute):
         scope = needed_scope(self)
         limit = self.body_bytes
         takes_body = self.body_field is not None
+        is_strict = "GET" in (self.methods or ()) and self.path != GUIDES_GET
+        known = parameters_of(self) if is_strict else None
 
         async def handle(request: Request) -> Response:
             if scope is not None:
@@ -190,6 +207,7 @@ class Call(APIRoute):
                 request = _Read(request, await read_json(request, limit))
             else:
                 check_type(request)
+            refuse_unknown_parameters(request, known)
             try:
                 return await declared(request)
             except RequestValidationError as error:
@@ -212,6 +230,20 @@ class _Read(Request):
 
     async def json(self) -> object:
         return self._value
+
+
+def parameters_of(route: APIRoute) -> frozenset[str]:
+    """The names that may stand in the query."""
+    return frozenset(each.alias for each in route.dependant.query_params)
+
+
+def refuse_unknown_parameters(request: Request, known: frozenset[str] | None) -> None:
+    """A mistyped `after` would quietly begin anew. Raises `Invalid`."""
+    unknown = [name for name in request.query_params if known is not None and name not in known]
+    if unknown:
+        message = "This call has no such parameter."
+        errors = [FieldError(field_name([name]), "unknown_field", message) for name in unknown]
+        raise Invalid(errors[:ERRORS])
 
 
 def needed_scope(route: APIRoute) -> Any:

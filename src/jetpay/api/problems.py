@@ -18,7 +18,7 @@ class WrongHost(Refusal):
     code = "wrong_host"
     status = 421
     title = "Wrong host"
-    sentence = "Jetpay does not answer under this host name, only under the one of its public URL."
+    sentence = "Jetpay does not answer under this host name; its address is {public_url}."
 
 
 class Broken(Refusal):

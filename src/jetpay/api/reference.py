@@ -1,15 +1,18 @@
 """`GET /docs` and `GET /openapi.json`: the reference, with nothing fetched from elsewhere."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
 from fastapi import FastAPI
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -20,6 +23,10 @@ from jetpay.base.refusals import all_refusals
 STYLE: Final = "reference.css"
 A_YEAR: Final = "public, max-age=31536000, immutable"
 METHODS: Final = ("get", "put", "post", "patch", "delete")
+
+
+Schema = Mapping[str, Any]
+Schemas = Mapping[str, Schema]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A call as the page shows it."""
+    """A call as the page shows it; `parts`: the objects inside of its body and its answer."""
 
     method: str
     path: str
@@ -44,6 +51,7 @@ class Operation:
     parameters: list[Field]
     body: list[Field]
     answer: list[Field]
+    parts: dict[str, list[Field]]
     status: str
     refusals: list[tuple[str, str]]
 
@@ -63,8 +71,9 @@ def operations(document: Mapping[str, Any]) -> dict[str, list[Operation]]:
 def _operation(
     document: Mapping[str, Any], path: str, method: str, said: Mapping[str, Any]
 ) -> Operation:
-    responses = said["responses"]
+    responses, schemas = said["responses"], document["components"]["schemas"]
     status = min(responses)
+    sent, answered = said.get("requestBody", {}), responses[status]
     return Operation(
         method=method.upper(),
         path=path,
@@ -74,54 +83,96 @@ def _operation(
         parameters=[
             Field(
                 each["name"],
-                kind_of(each.get("schema", {})),
+                kind_of(each.get("schema", {}), schemas),
                 each.get("required", False),
                 each.get("description", ""),
             )
             for each in said.get("parameters", [])
         ],
-        body=list(_fields(document, said.get("requestBody", {}))),
-        answer=list(_fields(document, responses[status])),
+        body=[each for schema in _schemas(sent, schemas) for each in _fields(schema, schemas)],
+        answer=[
+            each for schema in _schemas(answered, schemas) for each in _fields(schema, schemas)
+        ],
+        parts=_parts([*_schemas(sent, schemas), *_schemas(answered, schemas)], schemas),
         status=status,
         refusals=[(code, responses[code]["description"]) for code in sorted(responses)[1:]],
     )
 
 
-def _fields(document: Mapping[str, Any], holder: Mapping[str, Any]) -> Iterator[Field]:
-    for content in holder.get("content", {}).values():
-        schema = content.get("schema", {})
-        if "$ref" in schema:
-            schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-        for name, each in schema.get("properties", {}).items():
-            is_required = name in schema.get("required", ())
-            yield Field(name, kind_of(each), is_required, each.get("description", ""))
+def _schemas(holder: Schema, schemas: Schemas) -> list[Schema]:
+    """Of a body or an answer, one for each of its content types."""
+    found = [content.get("schema", {}) for content in holder.get("content", {}).values()]
+    return [schemas[_name(each)] if "$ref" in each else each for each in found]
 
 
-def kind_of(schema: Mapping[str, Any]) -> str:
-    """`text, at most 100 characters`: a JSON schema for people."""
+def _name(schema: Schema) -> str:
+    return str(schema["$ref"]).rpartition("/")[2]
+
+
+def _fields(schema: Schema, schemas: Schemas) -> Iterator[Field]:
+    for name, each in schema.get("properties", {}).items():
+        is_required = name in schema.get("required", ())
+        yield Field(name, kind_of(each, schemas), is_required, each.get("description", ""))
+
+
+def _parts(outer: list[Schema], schemas: Schemas) -> dict[str, list[Field]]:
+    """The objects that fields of others name, by their names, the outer ones first."""
+    found: dict[str, list[Field]] = {}
+    waiting = [name for schema in outer for name in _named_in(schema)]
+    for name in waiting:
+        if name not in found and "properties" in schemas[name]:
+            found[name] = list(_fields(schemas[name], schemas))
+            waiting += _named_in(schemas[name])
+    return found
+
+
+def _named_in(schema: Schema) -> Iterator[str]:
+    inner = [*schema.get("properties", {}).values(), *schema.get("anyOf", ())]
+    for each in [*inner, schema.get("items", {})]:
+        if "$ref" in each:
+            yield _name(each)
+        elif each:
+            yield from _named_in(each)
+
+
+def kind_of(schema: Schema, schemas: Schemas = MappingProxyType({})) -> str:
+    """`text, at most 100 characters`: a JSON schema for people; values of a named list in full."""
     if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
+        named = schemas.get(_name(schema), {})
+        return kind_of(named) if "enum" in named else _name(schema)
     if "anyOf" in schema:
-        return " or ".join(kind_of(each) for each in schema["anyOf"])
+        return " or ".join(kind_of(each, schemas) for each in schema["anyOf"])
     if "enum" in schema:
         return " or ".join(str(each) for each in schema["enum"])
     if schema.get("type") == "array":
-        return f"list of {kind_of(schema.get('items', {}))}"
+        return f"list of {kind_of(schema.get('items', {}), schemas)}"
     kind = schema.get("format") or schema.get("type") or "anything"
     bounds = {"maxLength": "at most {} characters", "minimum": "from {}", "maximum": "to {}"}
-    said = [words.format(schema[key]) for key, words in bounds.items() if key in schema]
+    said = [words.format(_number(schema[key])) for key, words in bounds.items() if key in schema]
     return ", ".join([str(kind), *said])
+
+
+def _number(value: float) -> float:
+    """FastAPI writes whole bounds as 1.0."""
+    return int(value) if value == int(value) else value
+
+
+def coded(text: str) -> Markup:
+    """What stands between backticks, as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
 
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("jetpay"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["coded"] = coded
+    return environment
 
 
 @cache

@@ -1,14 +1,15 @@
-"""The calls about webhooks: register, look, change, test, delete."""
+"""The calls about webhooks: register, look, change, delete, and change the secret."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from fastapi import Depends
 from pydantic import AfterValidator, Field
 from starlette.requests import Request
 
-from jetpay.api.auth import Caller, Needs, services_of
+from jetpay.api.auth import Caller, services_of
+from jetpay.api.deliveries import EventId, Writer
 from jetpay.api.fields import (
     LIST_DEFAULT,
     After,
@@ -24,9 +25,7 @@ from jetpay.api.fields import (
     refused,
 )
 from jetpay.api.frame import router
-from jetpay.base.clock import Clock
 from jetpay.base.ids import WebhookId
-from jetpay.companies.model import Scope
 from jetpay.idempotency import Once
 from jetpay.security.fingerprints import RequestFingerprint
 from jetpay.security.secrets import Secret
@@ -49,10 +48,9 @@ from jetpay.webhooks.model import (
 
 SECRETS_SHOWN_FOR: Final = timedelta(hours=24)
 """Answers to the registering call, sent again, show the secrets for so long."""
-HIGHEST_ID: Final = 2**62
+SECRETS: Final = ("callback_api_key", "signing_secret")
 
 calls = router("Webhooks")
-Writer = Annotated[Caller, Depends(Needs(Scope.WEBHOOKS))]
 
 
 def _visible(value: Secret[str]) -> Secret[str]:
@@ -68,7 +66,6 @@ ApiKey = Annotated[SecretText, AfterValidator(_visible)]
 Audience = Text(minimum=1, maximum=AUDIENCE_LENGTH)
 BatchSize = Annotated[int, Field(ge=1, le=MAX_BATCH_SIZE)]
 WaitSeconds = Annotated[int, Field(ge=0, le=MAX_WAIT_SECONDS)]
-EventId = Annotated[int, Field(ge=1, le=HIGHEST_ID)]
 URL_EXAMPLE: Final = "https://example.com/webhooks/jetpay"
 
 
@@ -131,26 +128,6 @@ class WebhooksGiven(Shown):
     next: UUID | None
 
 
-class AttemptGiven(Shown):
-    """One call of the callback URL; `error` in words when there was no status."""
-
-    identifier: UUID
-    batch_id: UUID
-    first_event_id: int
-    last_event_id: int
-    at: Time
-    duration_ms: int
-    status: int | None
-    error: str | None
-
-
-class AttemptsGiven(Shown):
-    """A page of attempts, the latest first."""
-
-    data: list[AttemptGiven]
-    next: UUID | None
-
-
 class OkGiven(Shown):
     """It is done."""
 
@@ -172,13 +149,14 @@ async def create_webhook(
         max_wait_seconds=taken.max_wait_seconds,
         start=_start(taken.replay_from_event_id, taken.replay_from_timestamp),
     )
-    once = _once(request, key, taken) if key is not None else None
+    once = _once(request, key, "create_webhook", _LAYOUT, _fields(taken))
     now = services.clock.now()
     made = await actions.register(
         services.db, caller.company_id, new, vault=services.vault, once=once, now=now
     )
-    services.wake.announce()
-    return (await _given(request, [made], clear=_shows_secrets(made, services.clock)))[0]
+    services.wake.announce([caller.company_id])
+    is_new = now - made.created_at <= SECRETS_SHOWN_FOR
+    return (await _given(request, [made], clear=SECRETS if is_new else ()))[0]
 
 
 @calls.get("/webhooks/")
@@ -217,8 +195,9 @@ async def change_webhook(
         start=_start(taken.replay_from_event_id, taken.replay_from_timestamp),
         revive=taken.state is not None,
         vault=services.vault,
+        now=services.clock.now(),
     )
-    services.wake.announce()
+    services.wake.announce([caller.company_id])
     return (await _given(request, [changed]))[0]
 
 
@@ -232,46 +211,24 @@ async def delete_webhook(request: Request, caller: Writer, identifier: Identifie
     return OkGiven()
 
 
-@calls.get("/webhooks/{identifier}/attempts")
-async def list_webhook_attempts(
-    request: Request,
-    caller: Writer,
-    identifier: Identifier,
-    limit: Limit = LIST_DEFAULT,
-    after: After = None,
-) -> AttemptsGiven:
-    """What was sent when and how it was answered, the latest first; kept for 30 days."""
-    found = await queries.attempts(
-        services_of(request).db,
+@calls.post("/webhooks/{identifier}/rotate-secret")
+async def rotate_webhook_secret(
+    request: Request, caller: Writer, identifier: Identifier, key: IdempotencyKey = None
+) -> WebhookGiven:
+    """Sign with a new secret, shown here alone, and for 24 hours with the old one as well."""
+    services = services_of(request)
+    now = services.clock.now()
+    once = _once(request, key, "rotate_webhook_secret", _ROTATED, {"webhook": identifier})
+    made = await actions.rotate_secret(
+        services.db,
         caller.company_id,
         WebhookId(identifier),
-        after=after,
-        limit=limit + 1,
+        vault=services.vault,
+        once=once,
+        now=now,
     )
-    page = [
-        AttemptGiven(
-            identifier=each.attempt_id,
-            batch_id=each.batch_id,
-            first_event_id=each.first_event_id,
-            last_event_id=each.last_event_id,
-            at=each.at,
-            duration_ms=each.duration_ms,
-            status=each.status,
-            error=each.error,
-        )
-        for each in found[:limit]
-    ]
-    return AttemptsGiven(data=page, next=page[-1].identifier if len(found) > limit else None)
-
-
-@calls.post("/webhooks/{identifier}/test")
-async def test_webhook(request: Request, caller: Writer, identifier: Identifier) -> WebhookGiven:
-    """Send a `webhooks.test` event, and at once all that waits before it."""
-    services = services_of(request)
-    webhook_id = WebhookId(identifier)
-    await actions.test(services.db, caller.company_id, webhook_id, by=caller.actor, at=caller.at)
-    found = await queries.webhook(services.db, caller.company_id, webhook_id)
-    return (await _given(request, [found]))[0]
+    is_new = made.previous_until is not None and made.previous_until > now
+    return (await _given(request, [made], clear=("signing_secret",) if is_new else ()))[0]
 
 
 async def _vet(request: Request, caller: Caller, callback_url: str) -> None:
@@ -291,49 +248,58 @@ def _start(event_id: int | None, at: datetime | None) -> Start:
 
 
 _LAYOUT: Final = RequestFingerprint(tuple(WebhookTaken.model_fields))
+_ROTATED: Final = RequestFingerprint(("webhook",))
 
 
-def _once(request: Request, key: str, taken: WebhookTaken) -> Once:
+def _once(
+    request: Request,
+    key: str | None,
+    operation: str,
+    layout: RequestFingerprint,
+    fields: dict[str, Any],
+) -> Once | None:
+    if key is None:
+        return None
     services = services_of(request)
-    fields: dict[str, Any] = {name: getattr(taken, name) for name in WebhookTaken.model_fields}
-    if taken.replay_from_timestamp is not None:
-        fields["replay_from_timestamp"] = taken.replay_from_timestamp.isoformat()
     return Once(
-        operation="create_webhook",
+        operation=operation,
         key=key,
-        layout=_LAYOUT,
+        layout=layout,
         fields=fields,
         keyring=services.keyring,
         now=services.clock.now(),
     )
 
 
-def _shows_secrets(webhook: Webhook, clock: Clock) -> bool:
-    return clock.now() - webhook.created_at <= SECRETS_SHOWN_FOR
+def _fields(taken: WebhookTaken) -> dict[str, Any]:
+    fields: dict[str, Any] = {name: getattr(taken, name) for name in WebhookTaken.model_fields}
+    if taken.replay_from_timestamp is not None:
+        fields["replay_from_timestamp"] = taken.replay_from_timestamp.isoformat()
+    return fields
 
 
 async def _given(
-    request: Request, webhooks: list[Webhook], *, clear: bool = False
+    request: Request, webhooks: list[Webhook], *, clear: Collection[str] = ()
 ) -> list[WebhookGiven]:
     services = services_of(request)
     secrets = await queries.opened(services.db, webhooks, vault=services.vault)
-    return [_shown(each, of, clear=clear) for each, of in zip(webhooks, secrets, strict=True)]
+    return [_shown(each, of, clear) for each, of in zip(webhooks, secrets, strict=True)]
 
 
-def _shown(webhook: Webhook, secrets: Secrets, *, clear: bool) -> WebhookGiven:
-    def said(secret: Secret[str] | None) -> str | None:
-        return secret.reveal() if clear and secret is not None else mask(secret)
+def _shown(webhook: Webhook, secrets: Secrets, clear: Collection[str]) -> WebhookGiven:
+    def said(name: str, secret: Secret[str] | None) -> str | None:
+        return secret.reveal() if name in clear and secret is not None else mask(secret)
 
     return WebhookGiven(
         id=webhook.number,
         identifier=webhook.webhook_id,
         callback_url=webhook.callback_url,
-        callback_api_key=said(secrets.api_key),
+        callback_api_key=said("callback_api_key", secrets.api_key),
         state=webhook.state,
         last_sent_event_id=webhook.last_sent_event_id,
         max_batch_size=webhook.max_batch_size,
         max_wait_seconds=webhook.max_wait_seconds,
         audience=webhook.audience,
-        signing_secret=str(said(secrets.signing_secret)),
+        signing_secret=str(said("signing_secret", secrets.signing_secret)),
         created_at=webhook.created_at,
     )

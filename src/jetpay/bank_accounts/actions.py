@@ -35,12 +35,12 @@ ADD = Command(
     """
     insert into bank_account (company_id, bank_account_id, contact_id, title, institution,
                               holder_name, holder_type, account_type, scheme, currency, details,
-                              account_index, last3, rail, state, credit_limit, file_limit,
-                              daily_limit, created_at)
+                              account_index, last3, rail, profile, state, credit_limit,
+                              file_limit, daily_limit, created_at)
     values (%(company_id)s, %(bank_account_id)s, %(contact_id)s, %(title)s, %(institution)s,
             %(holder_name)s, %(holder_type)s, %(account_type)s, %(scheme)s, %(currency)s,
-            %(details)s, %(account_index)s, %(last3)s, %(rail)s, %(state)s, %(credit_limit)s,
-            %(file_limit)s, %(daily_limit)s, %(at)s)
+            %(details)s, %(account_index)s, %(last3)s, %(rail)s, %(profile)s, %(state)s,
+            %(credit_limit)s, %(file_limit)s, %(daily_limit)s, %(at)s)
     """
 )
 # Waits for every credit that is being made with the account.
@@ -57,8 +57,7 @@ OPEN_CREDITS = Query(
     int,
     """
     select count(*)::int as count from credit
-    where company_id = %(company_id)s
-      and (from_bank_account_id = %(bank_account_id)s or to_bank_account_id = %(bank_account_id)s)
+    where company_id = %(company_id)s and to_bank_account_id = %(bank_account_id)s
       and state in ('requested', 'initiated', 'processing', 'action_required')
     """,
     never_null=("count",),
@@ -96,8 +95,8 @@ async def add_contact_account(
         raise Invalid([FieldError("contact_id", "not_found", "There is no such contact.")])
     values = await _sealed(tx, company_id, account_id, new, vault=vault, keyring=keyring)
     await ADD.run(
-        tx, **values, contact_id=contact_id, rail=None, state=None, credit_limit=None,
-        file_limit=None, daily_limit=None, at=at,
+        tx, **values, contact_id=contact_id, rail=None, profile=None, state=None,
+        credit_limit=None, file_limit=None, daily_limit=None, at=at,
     )  # fmt: skip
     data = {"bankAccountId": str(account_id), "contactId": str(contact_id)}
     _tell(tx, company_id, EventType.BANK_ACCOUNT_CREATED, account_id, data, by=by, at=at)
@@ -111,6 +110,7 @@ async def add_company_account(
     new: NewBankAccount,
     *,
     rail: Rail | None,
+    profile: str | None = None,
     limits: tuple[int | None, int | None, int | None] = (None, None, None),
     vault: Vault,
     keyring: Keyring,
@@ -119,8 +119,9 @@ async def add_company_account(
 ) -> BankAccountId:
     """An account to pay from, with its accounts in the ledger.
 
-    `limits`: of one credit, one file and one day, in minor units. A live company's account is
-    a draft until its bank took a test file. Refuses `NotFound`, `RailRequired`, `SandboxRail`.
+    `profile`: of its bank, the rail's own without one. `limits`: of one credit, one file and one
+    day, in minor units. A live company's account is a draft until its bank took a test file.
+    Refuses `NotFound`, `RailRequired`, `SandboxRail`.
     """
     company = await COMPANY.first(tx, company_id=company_id)
     if company is None:
@@ -137,6 +138,7 @@ async def add_company_account(
         **values,
         contact_id=None,
         rail=(rail or Rail.SANDBOX).value,
+        profile=profile,
         state="live" if company.sandbox else "draft",
         credit_limit=credit_limit,
         file_limit=file_limit,

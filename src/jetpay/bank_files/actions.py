@@ -1,54 +1,32 @@
-"""What people do with bank files: mark one sent, withdraw one, send one again, release credits."""
+"""What people do with bank files: withdraw one, take it to the bank, say that it is there."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from jetpay.bank_files.hand_over import mark_delivered, write_down
-from jetpay.bank_files.model import BankFile, FileState, lock_account_of, lock_file, tell
+from jetpay.bank_files.model import BankFile, FileState, lock_account_of, lock_file
 from jetpay.bank_files.queries import one_file
 from jetpay.bank_files.refusals import HandOverBegan, NotTheNewest, NotWithYou
 from jetpay.bank_files.seal import open_bytes
 from jetpay.bank_files.settle import take_back_some
-from jetpay.base.ids import BankFileId, CompanyId, CreditId
+from jetpay.bank_files.states import move_file
+from jetpay.base.ids import BankFileId, CompanyId
 from jetpay.base.refusals import NotFound
 from jetpay.companies import due
-from jetpay.credits.cutoffs import arm_cutoff
-from jetpay.credits.model import State
-from jetpay.credits.states import lock
 from jetpay.db.pool import Database
 from jetpay.db.rows import Command
 from jetpay.db.transactions import Transaction, action
-from jetpay.events.model import Actor, EventType
+from jetpay.events.audit import audit
+from jetpay.events.model import Actor
 from jetpay.rails.profiles import Delivery, Numbers
 from jetpay.sandbox import books
 from jetpay.security.vault import Vault
 
-WITHDRAW = Command(
-    """
-    update bank_file set state = 'withdrawn'
-    where company_id = %(company_id)s and bank_file_id = %(bank_file_id)s
-    """
-)
 GIVE_NUMBER_BACK = Command(
     """
     update bank_account set last_file_number = last_file_number - 1
     where company_id = %(company_id)s and bank_account_id = %(bank_account_id)s
       and last_file_number = %(number)s
-    """
-)
-SEAL_AGAIN = Command(
-    """
-    update bank_file set state = 'sealed'
-    where company_id = %(company_id)s and bank_file_id = %(bank_file_id)s
-      and state = 'unconfirmed'
-    """
-)
-RELEASE = Command(
-    """
-    update credit set held = null, ready_at = %(at)s
-    where company_id = %(company_id)s and credit_id = any(%(credit_ids)s::uuid[])
-      and state = 'initiated' and held is not null
     """
 )
 
@@ -74,8 +52,7 @@ async def withdraw(
         raise HandOverBegan(identifier=bank_file_id, state=file.state.value)
     if file.profile.numbers is Numbers.STRICT and file.number is not None:
         await _give_number_back(tx, file)
-    await WITHDRAW.run(tx, company_id=company_id, bank_file_id=bank_file_id)
-    tell(tx, file, EventType.BANK_FILE_WITHDRAWN, FileState.WITHDRAWN, by=by, at=at)
+    await move_file(tx, file, FileState.WITHDRAWN, by=by, at=at)
     # The event is queued until the commit, so the first ones are taken back in its maker's name.
     if await take_back_some(tx, vault, company_id, bank_file_id, by=by, at=at) is not None:
         await due.arm(tx, company_id, due.BANK_FILE, bank_file_id, at=at)
@@ -113,34 +90,68 @@ async def _mark_sent(
     # The bank that the person gave it to is, for every sandbox rail, the simulated one.
     text = await open_bytes(tx, vault, company_id, bank_file_id)
     await books.receive(tx, company_id, bank_file_id, text, at=at)
-    await mark_delivered(
-        tx, company_id, bank_file_id, by=by, at=at, from_states=frozenset({file.state})
-    )
+    await mark_delivered(tx, file, by=by, at=at)
     await due.arm(tx, company_id, due.BANK_FILE, bank_file_id, at=at)
+
+
+async def write_out(
+    db: Database,
+    vault: Vault,
+    company_id: CompanyId,
+    bank_file_id: BankFileId,
+    data_dir: Path,
+    *,
+    by: Actor,
+    at: datetime,
+    now: datetime,
+) -> bytes:
+    """The file for the hand that gives it to the bank; from now on the bank may have it.
+
+    It holds every account number in clear. Refuses `NotWithYou` where no hand is needed. `at`:
+    business time, `now`: real time, for the audit.
+    """
+    file = await one_file(db, company_id, bank_file_id)
+    _check_waits_for_word(file)
+    await write_down(db, file, data_dir, at=at)
+    return await _write_out(db, vault, company_id, bank_file_id, by=by, at=at, now=now)
+
+
+@action
+async def _write_out(
+    tx: Transaction,
+    vault: Vault,
+    company_id: CompanyId,
+    bank_file_id: BankFileId,
+    *,
+    by: Actor,
+    at: datetime,
+    now: datetime,
+) -> bytes:
+    file = await _locked(tx, company_id, bank_file_id)
+    _check_waits_for_word(file)
+    if file.state is FileState.SEALED:
+        await move_file(tx, file, FileState.UNCONFIRMED, by=by, at=at)
+    await _audit(tx, file, "write", by=by, now=now)
+    return await open_bytes(tx, vault, company_id, bank_file_id)
 
 
 @action
 async def send_again(
-    tx: Transaction, company_id: CompanyId, bank_file_id: BankFileId, *, at: datetime
+    tx: Transaction,
+    company_id: CompanyId,
+    bank_file_id: BankFileId,
+    *,
+    by: Actor,
+    at: datetime,
+    now: datetime,
 ) -> None:
     """Hand the same bytes over once more. Refuses `NotWithYou` unless it is unconfirmed."""
     file = await _locked(tx, company_id, bank_file_id)
-    if not await SEAL_AGAIN.run(tx, company_id=company_id, bank_file_id=bank_file_id):
+    if file.state is not FileState.UNCONFIRMED:
         raise NotWithYou(identifier=bank_file_id, state=file.state.value)
+    await move_file(tx, file, FileState.SEALED, by=by, at=at)
+    await _audit(tx, file, "send_again", by=by, now=now)
     await due.arm(tx, company_id, due.BANK_FILE, bank_file_id, at=at)
-
-
-@action
-async def release(
-    tx: Transaction, company_id: CompanyId, credit_ids: Sequence[CreditId], *, at: datetime
-) -> int:
-    """File held credits again at the next cut-off; how many of them were held."""
-    locked = await lock(tx, company_id, credit_ids)
-    released = await RELEASE.run(tx, company_id=company_id, credit_ids=list(locked), at=at)
-    held = [each for each in locked.values() if each.held and each.state == State.INITIATED]
-    for account in sorted({credit.from_bank_account_id for credit in held}):
-        await arm_cutoff(tx, company_id, account, at)
-    return released
 
 
 async def _give_number_back(tx: Transaction, file: BankFile) -> None:
@@ -151,6 +162,18 @@ async def _give_number_back(tx: Transaction, file: BankFile) -> None:
         number=file.number,
     ):
         raise NotTheNewest
+
+
+async def _audit(tx: Transaction, file: BankFile, act: str, *, by: Actor, now: datetime) -> None:
+    await audit(
+        tx,
+        file.company_id,
+        act=f"bank_file.{act}",
+        by=by,
+        object_type="bank_file",
+        object_id=file.bank_file_id,
+        at=now,
+    )
 
 
 async def _locked(tx: Transaction, company_id: CompanyId, bank_file_id: BankFileId) -> BankFile:

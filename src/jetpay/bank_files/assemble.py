@@ -5,8 +5,7 @@ Cancelling takes the same row lock as the claim: whoever commits first wins.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from uuid import UUID
+from datetime import date, datetime
 
 from jetpay.bank_files.limits import PayingAccount, left_of_day, lock_account
 from jetpay.bank_files.model import CREDITS_AT_ONCE, FILE_LINES, FileState
@@ -14,6 +13,7 @@ from jetpay.bank_files.payments import Written, open_payment
 from jetpay.base.ids import BankAccountId, BankFileId, CompanyId, CreditId, uuid7
 from jetpay.base.refusals import Refusal
 from jetpay.companies import due
+from jetpay.credits.holds import hold_duplicates
 from jetpay.credits.model import State
 from jetpay.credits.outcomes import refuse_unwritable
 from jetpay.credits.states import Cause, Move, lock, move
@@ -21,20 +21,16 @@ from jetpay.db.rows import Command, Query
 from jetpay.db.transactions import Transaction, action
 from jetpay.events.model import FILE_BUILDER, Draft, EventType
 from jetpay.events.record import record
-from jetpay.rails.profiles import (
-    RAILS,
-    value_date,
-)
+from jetpay.rails.profiles import RAILS, value_date
 from jetpay.rails.rail import CannotBeWritten
 from jetpay.security.vault import Vault
-
-_DUPLICATE_WITHIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class _Assembling:
     bank_file_id: BankFileId
     number: int | None
+    value_date: date
     credit_count: int
     total: int
 
@@ -50,7 +46,7 @@ class Chunk:
 ASSEMBLING = Query(
     _Assembling,
     """
-    select bank_file_id, number, credit_count, total from bank_file
+    select bank_file_id, number, value_date, credit_count, total from bank_file
     where company_id = %(company_id)s and bank_account_id = %(bank_account_id)s
       and state = 'assembling'
     for no key update
@@ -84,30 +80,6 @@ WRITTEN = Query(
         and outcome is null limit 1) a on true
     order by wanted.position
     """,
-)
-# Both identifiers were made by one clock, so those of the last ten minutes lie between two bounds.
-MARK_DUPLICATES = Command(
-    """
-    update credit c set possible_duplicate_of = e.equal_id
-    from (
-      select m.credit_id, d.credit_id as equal_id
-      from unnest(%(credit_ids)s::uuid[], %(earliest)s::uuid[]) as w(credit_id, earliest)
-      join lateral (
-        select credit_id, contact_id, amount, currency, statement, from_bank_account_id,
-               created_at
-        from credit where company_id = %(company_id)s and credit_id = w.credit_id
-          and idempotency_key is null and external_id is null
-          and possible_duplicate_of is null limit 1) m on true
-      join lateral (
-        select credit_id from credit
-        where company_id = %(company_id)s and contact_id = m.contact_id
-          and credit_id >= w.earliest and credit_id < m.credit_id
-          and amount = m.amount and currency = m.currency and statement = m.statement
-          and from_bank_account_id = m.from_bank_account_id
-          and created_at between m.created_at - interval '10 minutes' and m.created_at
-        order by credit_id limit 1) d on true) e
-    where c.company_id = %(company_id)s and c.credit_id = e.credit_id
-    """
 )
 OPEN = Command(
     """
@@ -165,8 +137,8 @@ async def claim(
     if into is not None and (file is None or file.bank_file_id != into or file.number):
         return Chunk(None, more=False)
     count, total = (file.credit_count, file.total) if file else (0, 0)
-    left_today = await left_of_day(tx, account, cutoff_at)
-    room = min(account.file_limit - total, left_today)
+    day = file.value_date if file else value_date(account.profile, max(cutoff_at, at))
+    room = min(account.file_limit - total, await left_of_day(tx, account, day))
     ready = await READY.all(
         tx,
         company_id=company_id,
@@ -176,17 +148,17 @@ async def claim(
         limit=min(CREDITS_AT_ONCE, FILE_LINES - count),
     )
     locked = await lock(tx, company_id, ready)
+    held = await hold_duplicates(tx, company_id, list(locked))
     written = await WRITTEN.all(tx, company_id=company_id, credit_ids=ready, cutoff_at=cutoff_at)
-    await _mark_duplicates(tx, company_id, [each.credit_id for each in written])
     fitting, wrong, full = await _sort_out(
         tx, vault, company_id, written, rail=account.rail, room=room
     )
     await refuse_unwritable(tx, company_id, [locked[each.credit_id] for each in wrong], at=at)
-    more = bool(written) and not full and len(ready) == CREDITS_AT_ONCE
+    more = bool(written or held) and not full and len(ready) == CREDITS_AT_ONCE
     file_id = file.bank_file_id if file else None
     if fitting:
         file_id = file_id or await _open(
-            tx, company_id, bank_account_id, account, cutoff_at=cutoff_at, at=at
+            tx, company_id, bank_account_id, account, cutoff_at=cutoff_at, day=day, at=at
         )
         await _take(tx, company_id, file_id, fitting, first_line=count + 1, at=at)
     if not more:
@@ -224,23 +196,6 @@ async def _sort_out(
     return fitting, wrong, False
 
 
-async def _mark_duplicates(
-    tx: Transaction, company_id: CompanyId, credit_ids: Sequence[CreditId]
-) -> None:
-    await MARK_DUPLICATES.run(
-        tx,
-        company_id=company_id,
-        credit_ids=credit_ids,
-        earliest=[_earlier(credit_id) for credit_id in credit_ids],
-    )
-
-
-def _earlier(credit_id: CreditId) -> UUID:
-    """The lowest identifier made at most ten minutes before: the first 48 bits are milliseconds."""
-    milliseconds = (credit_id.int >> 80) - _DUPLICATE_WITHIN // timedelta(milliseconds=1)
-    return UUID(int=max(0, milliseconds) << 80)
-
-
 async def _open(
     tx: Transaction,
     company_id: CompanyId,
@@ -248,6 +203,7 @@ async def _open(
     account: PayingAccount,
     *,
     cutoff_at: datetime,
+    day: date,
     at: datetime,
 ) -> BankFileId:
     bank_file_id = BankFileId(uuid7())
@@ -259,7 +215,7 @@ async def _open(
         rail=account.rail,
         currency=account.currency,
         cutoff_at=cutoff_at,
-        value_date=value_date(account.profile, cutoff_at),
+        value_date=day,
         at=at,
     )
     record(

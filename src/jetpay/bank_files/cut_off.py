@@ -53,22 +53,31 @@ async def cut_off(
     company_id: CompanyId,
     bank_account_id: BankAccountId,
     *,
+    cutoff_at: datetime,
     at: datetime,
 ) -> datetime | None:
-    """Begin the file of the cut-off `at`; answers the next one that somebody waits for.
+    """Begin the file of a cut-off, which may have been missed; answers the next that is wanted.
 
     Raises `NotYet` while the file of an earlier cut-off is being made.
     """
-    chunk = await claim(tx, vault, company_id, bank_account_id, cutoff_at=at, at=at)
+    chunk = await claim(tx, vault, company_id, bank_account_id, cutoff_at=cutoff_at, at=at)
+    if chunk.more and chunk.bank_file_id is None:
+        return cutoff_at  # none of so many could go
     if chunk.bank_file_id is not None:
-        await due.arm(tx, company_id, due.BANK_FILE, chunk.bank_file_id, at=at)
-    return await _next_wanted(tx, company_id, bank_account_id, at)
+        # Before the next cut-off, which may have been missed too and waits for this file.
+        await due.arm(tx, company_id, due.BANK_FILE, chunk.bank_file_id, at=cutoff_at)
+    return await _next_wanted(tx, company_id, bank_account_id, cutoff_at=cutoff_at, at=at)
 
 
 async def _next_wanted(
-    tx: Transaction, company_id: CompanyId, bank_account_id: BankAccountId, at: datetime
+    tx: Transaction,
+    company_id: CompanyId,
+    bank_account_id: BankAccountId,
+    *,
+    cutoff_at: datetime,
+    at: datetime,
 ) -> datetime | None:
-    """The first cut-off after `at` that can change something for whoever still waits."""
+    """The first cut-off after this one that can change something for whoever still waits."""
     key = {"company_id": company_id, "bank_account_id": bank_account_id}
     if not await ANY_LEFT.one(tx, **key):
         return None
@@ -77,7 +86,7 @@ async def _next_wanted(
     first = await FIRST_LEFT.first(tx, largest=account.largest, **key)
     if first is None or not account.is_open:
         return next_cut_off(profile, at + _LOOK_AGAIN_AFTER)
-    if first.ready_at <= at and first.amount > await left_of_day(tx, account, at):
-        day = value_date(profile, at) + timedelta(days=1)
-        return next_cut_off(profile, start_of(profile, day))
-    return next_cut_off(profile, max(first.ready_at, at + _MOMENT))
+    day = value_date(profile, max(cutoff_at, at))
+    if first.ready_at <= cutoff_at and first.amount > await left_of_day(tx, account, day):
+        return next_cut_off(profile, start_of(profile, day + timedelta(days=1)))
+    return next_cut_off(profile, max(first.ready_at, cutoff_at + _MOMENT))

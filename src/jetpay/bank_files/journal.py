@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -60,19 +59,6 @@ def append(data_dir: Path, manifest: Manifest) -> None:
             line = b"\n" + line
         _write(handle, line + b"\n")
         os.fsync(handle)
-
-
-def entries(data_dir: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines, oldest first; one that a crash cut is left out: its file never left."""
-    path = data_dir / NAME
-    if not path.exists():
-        return
-    with path.open("rb") as lines:
-        for line in lines:
-            try:
-                yield orjson.loads(line)
-            except orjson.JSONDecodeError:
-                continue
 
 
 @contextmanager

@@ -1,13 +1,13 @@
 """The account a bank file is paid from, and how much of it a file may take."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from typing import Final
 
 from jetpay.base.ids import BankAccountId, CompanyId
 from jetpay.db.rows import Query
 from jetpay.db.transactions import Transaction
-from jetpay.rails.profiles import Profile, profile_of, value_date
+from jetpay.rails.profiles import Profile, profile_of
 
 _NO_LIMIT: Final = 2**62
 
@@ -70,14 +70,14 @@ async def lock_account(
     )
 
 
-async def left_of_day(tx: Transaction, account: PayingAccount, cutoff_at: datetime) -> int:
-    """What the daily limit leaves for files with the value date of that cut-off."""
+async def left_of_day(tx: Transaction, account: PayingAccount, day: date) -> int:
+    """What the daily limit leaves for files of that value date."""
     if account.daily_limit == _NO_LIMIT:
         return _NO_LIMIT
     spent = await OF_THE_DAY.one(
         tx,
         company_id=account.company_id,
         bank_account_id=account.bank_account_id,
-        value_date=value_date(account.profile, cutoff_at),
+        value_date=day,
     )
     return account.daily_limit - spent

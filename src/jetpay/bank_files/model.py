@@ -9,8 +9,6 @@ from jetpay.base.ids import BankAccountId, BankFileId, CompanyId
 from jetpay.credits.model import Outcome
 from jetpay.db.rows import Query
 from jetpay.db.transactions import Transaction
-from jetpay.events.model import Actor, Draft, EventType
-from jetpay.events.record import record
 from jetpay.rails.profiles import Profile, profile_of
 
 CREDITS_AT_ONCE: Final = 1_000
@@ -98,6 +96,7 @@ class BankFile:
     credit_count: int
     total: int
     sha256: bytes | None
+    created_at: datetime
     hand_over_begun: bool
     sent_at: datetime | None
     overdue_at: datetime | None
@@ -114,9 +113,8 @@ FILES = Query(
     """
     select f.company_id, f.bank_file_id, f.bank_account_id, f.rail, b.profile as profile_name,
            f.state, f.number, f.currency, f.cutoff_at, f.value_date, f.credit_count, f.total,
-           f.sha256,
-           f.hand_over_token is not null as hand_over_begun, f.sent_at, f.overdue_at,
-           f.debited_at
+           f.sha256, f.created_at, f.hand_over_at is not null as hand_over_begun, f.sent_at,
+           f.overdue_at, f.debited_at
     from bank_file f
     join bank_account b on b.company_id = %(company_id)s and b.bank_account_id = f.bank_account_id
     where f.company_id = %(company_id)s and f.bank_file_id = any(%(bank_file_ids)s::uuid[])
@@ -162,30 +160,3 @@ async def lock_file(
 ) -> BankFile | None:
     """The file under its lock, or None if there is none."""
     return (await lock_files(tx, company_id, [bank_file_id])).get(bank_file_id)
-
-
-def tell(
-    tx: Transaction,
-    file: BankFile,
-    kind: EventType,
-    to: FileState,
-    *,
-    by: Actor,
-    at: datetime,
-    because: str | None = None,
-) -> None:
-    """Record an event about the file."""
-    record(
-        tx,
-        Draft(
-            company_id=file.company_id,
-            type=kind,
-            subject_id=file.bank_file_id,
-            at=at,
-            actor=by,
-            from_state=file.state.value,
-            to_state=to.value,
-            because=because,
-            data={"bankAccountId": str(file.bank_account_id)},
-        ),
-    )

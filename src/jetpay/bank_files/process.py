@@ -13,7 +13,7 @@ from jetpay.bank_files.seal import seal
 from jetpay.base.ids import BankFileId, CompanyId
 from jetpay.companies.due import NotYet
 from jetpay.db.pool import Database
-from jetpay.rails.profiles import debit_at, overdue_at, settled_at
+from jetpay.rails.profiles import debit_at, debited_on, overdue_at, settled_at
 from jetpay.security.vault import Vault
 
 _IN_OTHER_HANDS = (FileState.ASSEMBLING, FileState.HANDING_OVER)
@@ -78,10 +78,9 @@ async def _unanswered(db: Database, file: BankFile, *, at: datetime) -> datetime
 
 
 async def _with_bank(db: Database, file: BankFile, *, at: datetime) -> datetime | None:
-    debited, settled = (
-        debit_at(file.profile, file.value_date),
-        settled_at(file.profile, file.value_date),
-    )
+    assert file.sent_at is not None, "the bank has it"
+    on = debited_on(file.profile, file.value_date, file.sent_at)
+    debited, settled = debit_at(file.profile, on), settled_at(file.profile, on)
     if at < debited:
         return debited
     if not file.profile.statements:

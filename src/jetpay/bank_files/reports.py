@@ -20,8 +20,9 @@ from jetpay.bank_files.model import (
     Result,
     lock_files,
 )
-from jetpay.bank_files.verdicts import acknowledge, refuse
+from jetpay.bank_files.states import MOVES, move_file
 from jetpay.base.ids import BankFileId, CompanyId, CreditId, uuid7
+from jetpay.companies import due
 from jetpay.credits.model import LockedCredit, Outcome, State
 from jetpay.credits.outcomes import Answer, can_end, end_with_answers, settle
 from jetpay.credits.states import lock
@@ -33,6 +34,11 @@ from jetpay.rails.fail_reasons import reason_for
 from jetpay.security.vault import Vault
 
 ITEMS_AT_ONCE = 1_000
+VERDICTS = {
+    ItemKind.ACKNOWLEDGED: FileState.ACKNOWLEDGED,
+    ItemKind.REFUSED: FileState.REJECTED,
+}
+"""What a bank's word about a whole file makes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,18 +194,18 @@ async def _judge_file(tx: Transaction, reading: _Reading, item: Item, *, at: dat
     file = None if item.bank_file_id is None else reading.files.get(item.bank_file_id)
     if file is None:
         return _unmatched("unknown_file")
-    meant = {
-        ItemKind.ACKNOWLEDGED: (FileState.ACKNOWLEDGED, acknowledge),
-        ItemKind.REFUSED: (FileState.REJECTED, refuse),
-    }.get(item.kind)
-    if meant is None:
+    to = VERDICTS.get(item.kind)
+    if to is None:
         return _unmatched("no_reference")
-    state, apply = meant
-    if file.state is state:
+    if file.state is to:
         return REPEATED
-    if file.state not in MAY_BE_AT_BANK or file.debited_at is not None:
+    if (file.state, to) not in MOVES or file.debited_at is not None:
         return _unmatched("contradicts")
-    reading.files[file.bank_file_id] = await apply(tx, file, code=item.code, at=at)
+    moved = await move_file(tx, file, to, by=REPORT_READER, at=at, because=item.code)
+    assert moved is not None, "the file is locked"
+    reading.files[file.bank_file_id] = moved
+    # Its debit and settlement come in their time, or its credits come back.
+    await due.arm(tx, file.company_id, due.BANK_FILE, file.bank_file_id, at=at)
     return APPLIED
 
 

@@ -12,10 +12,12 @@ from jetpay.bank_files.model import (
     lock_file,
 )
 from jetpay.bank_files.payments import Written, open_payment
+from jetpay.bank_files.states import move_file
 from jetpay.base.ids import BankFileId, CompanyId
 from jetpay.db.pool import Database
 from jetpay.db.rows import Command, Query
 from jetpay.db.transactions import Transaction, action
+from jetpay.events.model import FILE_BUILDER
 from jetpay.rails.profiles import RAILS
 from jetpay.rails.rail import Head, Payment
 from jetpay.security.vault import Vault
@@ -55,14 +57,6 @@ STORE = Command(
     """
     insert into bank_file_bytes (company_id, bank_file_id, chunk, bytes)
     values (%(company_id)s, %(bank_file_id)s, %(chunk)s, %(bytes)s)
-    """
-)
-SEALED = Command(
-    """
-    update bank_file set state = 'sealed', sha256 = %(sha256)s, size_bytes = %(size_bytes)s,
-      sealed_at = %(at)s
-    where company_id = %(company_id)s and bank_file_id = %(bank_file_id)s
-      and state = 'assembling' and number is not null
     """
 )
 CHUNKS = Query(
@@ -134,12 +128,13 @@ async def store(
     tx: Transaction, vault: Vault, file: BankFile, text: bytes, *, at: datetime
 ) -> bool:
     """Keep the bytes and set the file `sealed`, together; False when it was done before."""
-    key = {"company_id": file.company_id, "bank_file_id": file.bank_file_id}
-    sealed = await SEALED.run(
-        tx, sha256=hashlib.sha256(text).digest(), size_bytes=len(text), at=at, **key
+    digest = hashlib.sha256(text).digest()
+    sealed = await move_file(
+        tx, file, FileState.SEALED, by=FILE_BUILDER, at=at, sha256=digest, size_bytes=len(text)
     )
-    if not sealed:
+    if sealed is None:
         return False
+    key = {"company_id": file.company_id, "bank_file_id": file.bank_file_id}
     chunks = await vault.seal_file(
         tx,
         file.company_id,
@@ -172,7 +167,7 @@ async def open_bytes(
 
 def _head(file: BankFile, short_id: int) -> Head:
     assert file.number is not None, "only a numbered file is rendered"
-    made_on = file.cutoff_at.astimezone(ZoneInfo(file.profile.zone)).date()
+    made_on = file.created_at.astimezone(ZoneInfo(file.profile.zone)).date()
     return Head(
         originator=f"{short_id:08x}",
         number=file.number,

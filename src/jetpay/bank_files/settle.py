@@ -8,8 +8,8 @@ from jetpay.bank_files.model import (
     BankFile,
     FileState,
     lock_file,
-    tell,
 )
+from jetpay.bank_files.states import tell
 from jetpay.base.ids import BankFileId, CompanyId, CreditId
 from jetpay.credits.model import Outcome, State
 from jetpay.credits.outcomes import Answer, end_with_answers

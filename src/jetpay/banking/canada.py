@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Final
 
 from jetpay.banking import institutions
-from jetpay.base import text
 from jetpay.base.refusals import FieldError, Invalid
 
 INSTITUTION_DIGITS = 3
@@ -145,20 +144,6 @@ def warnings(account: CanadianAccount) -> list[AccountWarning]:
     if len(account.account_number) not in _USUAL_LENGTHS.get(number, _ANY_USUAL_LENGTH):
         found.append(AccountWarning.UNUSUAL_ACCOUNT_LENGTH)
     return found
-
-
-def format(account: CanadianAccount) -> str:  # noqa: A001 - the name it has for every country
-    """`12342-004 1234567`, as at the foot of a cheque; shows the whole account number."""
-    return f"{_branch(account)} {account.account_number}"
-
-
-def mask(account: CanadianAccount) -> str:
-    """`12342-004 •••567`, for everybody but the bank."""
-    return f"{_branch(account)} {text.mask(account.account_number)}"
-
-
-def _branch(account: CanadianAccount) -> str:
-    return f"{account.transit_number}-{account.institution_number}"
 
 
 def _numeral_problem(number: str, lengths: range, *, zeros: bool = False) -> str | None:

@@ -46,3 +46,9 @@ def uuid7(at: datetime | None = None) -> UUID:
         | _VARIANT
         | random & _RANDOM_B_BITS
     )
+
+
+def lowest_id(identifier: UUID, by: timedelta) -> UUID:
+    """Lower than all that are made `by` after this one (before it, if negative) and later."""
+    milliseconds = (identifier.int >> 80) + by // _MILLISECOND
+    return UUID(int=min(max(milliseconds, 0), _MILLISECONDS_LIMIT - 1) << 80)

@@ -1,6 +1,7 @@
 """Everything that is checked, in order: settings and keys, then the database, then the work."""
 
 import asyncio
+import os
 import stat
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -17,11 +18,14 @@ from jetpay.check.work import check_clock, check_worker
 from jetpay.companies.installation import HAS_LIVE_COMPANY, QUESTION_IN_USE
 from jetpay.db.embedded import EmbeddedServer
 from jetpay.db.migrate import MigrationRefused, pending
-from jetpay.db.pool import Database
+from jetpay.db.pool import Database, why_unreachable
 from jetpay.db.postgres_account import ServerRefused
+from jetpay.security.key_rows import ROOT_USES
+from jetpay.security.rootkeys import KeyProblem, named
+from jetpay.security.seal_keys import MissingRootKey
 from jetpay.security.secrets import Secret
-from jetpay.services import DEMO_QUESTION, ROOT_KEYS_FILE
-from jetpay.settings import Settings, production_problems
+from jetpay.services import DEMO_QUESTION, ROOT_KEYS_FILE, place_of_root_keys, root_keys_of
+from jetpay.settings import Settings, production_problems, unknown_variables
 
 ANSWER_SECONDS: Final = 10.0
 PRIVATE_MODES: Final = (0o600, 0o400)
@@ -49,8 +53,28 @@ def check_keys(settings: Settings) -> list[Finding]:
     ]
 
 
+async def check_root_keys(settings: Settings, db: Database) -> Finding:
+    """Whether the root keys that were given open what the database has."""
+    needed = [use.root_fingerprint for use in await ROOT_USES.all(db)]
+    try:
+        given = root_keys_of(settings) if needed else ()
+    except KeyProblem as problem:
+        return red("root-keys", str(problem))
+    missing = [each for each in needed if named(given, each) is None]
+    if missing:
+        return red("root-keys", str(MissingRootKey(missing[0], place_of_root_keys(settings))))
+    return ok("root-keys", "The root keys open every key of the database.")
+
+
 def _check_key_file(file: Path) -> Finding:
-    mode = stat.S_IMODE(file.stat().st_mode)
+    found = file.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    if found.st_uid not in {0, os.geteuid()}:
+        return red(
+            "keys",
+            f"The root keys in {file} belong to user {found.st_uid}: run Jetpay and 'jetpay check'"
+            " as that user, or give the file to Jetpay's.",
+        )
     if mode in PRIVATE_MODES:
         return ok("keys", f"The root keys in {file} are readable by their owner alone.")
     return red(
@@ -62,13 +86,13 @@ def _check_key_file(file: Path) -> Finding:
 
 def check_settings(settings: Settings) -> list[Finding]:
     """What can be said without the database."""
-    found = []
-    if settings.smtp_url is None:
-        found.append(
-            warn("mail", "JETPAY_SMTP_URL is not set: no link, code or warning is mailed.")
-        )
-    else:
-        found.append(ok("mail", "A mail server is set."))
+    found = [
+        warn("settings", f"{name} is no setting of Jetpay: is it spelled as in configuration.md?")
+        for name in unknown_variables()
+    ]
+    unused = "" if settings.smtp_url is None else " JETPAY_SMTP_URL is not used yet."
+    sentence = f"This release sends no mail: give payees their links yourself.{unused}"
+    found.append(warn("mail", sentence))
     if settings.is_https and not settings.trusted_proxies:
         found.append(
             red(
@@ -86,15 +110,23 @@ async def _check_database(settings: Settings, stack: AsyncExitStack) -> list[Fin
     try:
         dsn, owner = await _reach(settings, stack)
         missing = await pending(owner)
-        db = await Database.open(dsn, min_size=1, max_size=2, wait_seconds=ANSWER_SECONDS)
+        db = await Database.open(
+            dsn,
+            max_size=2,
+            application_name="jetpay check",
+            wait_seconds=ANSWER_SECONDS,
+        )
     except ServerRefused as refused:
         return [red("database", str(refused)), *_check_production(settings, [])]
     except MigrationRefused as refused:
         return [red("migrations", str(refused))]
-    except (psycopg.Error, PoolTimeout, OSError, TimeoutError):
+    except (psycopg.Error, OSError, TimeoutError) as error:
         where = "JETPAY_DATABASE_URL" if settings.database_url else "The embedded database"
+        why = "it does not answer"
+        if isinstance(error, psycopg.Error) and not isinstance(error, PoolTimeout):
+            why = why_unreachable(error)
         return [
-            red("database", f"{where} cannot be reached: is the server up, the address right?"),
+            red("database", f"{where} cannot be used: {why}"),
             *_check_production(settings, []),
         ]
     stack.push_async_callback(db.close)
@@ -103,6 +135,7 @@ async def _check_database(settings: Settings, stack: AsyncExitStack) -> list[Fin
         sentence = f"The database lacks {', '.join(missing)}: run 'jetpay migrate'."
         return [*found, red("migrations", sentence), *_check_production(settings, [])]
     found.append(ok("migrations", "The database has this release's schema."))
+    found.append(await check_root_keys(settings, db))
     found += await _check_content(settings, db)
     if settings.database_url is None:
         return found + await check_embedded(settings.data_dir, stack)

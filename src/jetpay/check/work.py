@@ -17,6 +17,19 @@ BEHIND: Final = timedelta(minutes=5)
 DATABASE_CLOCK = Query(datetime, "select clock_timestamp() as clock", never_null=("clock",))
 
 
+# Not our own: `jetpay check` has another name.
+FIRST_CONNECTED = Query(
+    datetime,
+    """
+    select backend_start from pg_stat_activity
+    where application_name = 'jetpay' and datname = current_database()
+      and backend_start is not null
+    order by backend_start limit 1
+    """,
+    never_null=("backend_start",),
+)
+
+
 async def check_clock(db: Database) -> list[Finding]:
     """Ours against the database's, and against the last time that somebody wrote down."""
     before = SystemClock().now()
@@ -44,6 +57,9 @@ async def check_worker(db: Database) -> list[Finding]:
     now = SystemClock().now()
     seen = await LAST_SEEN.first(db)
     if seen is None or now - seen > DEAD_AFTER:
+        started = await FIRST_CONNECTED.first(db)
+        if started is not None and now - started < DEAD_AFTER:
+            return [warn("worker", "No worker is known yet, but Jetpay has only just started.")]
         last = "none is known" if seen is None else f"the last was seen {_ago(now - seen)} ago"
         return [
             red(

@@ -1,12 +1,24 @@
 """Every command on one screen."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Final, NoReturn
 
 import typer
 
 from jetpay import __version__
-from jetpay.cli import companies, files, operations, running
+from jetpay.cli import (
+    companies,
+    company_settings,
+    events,
+    files,
+    holds,
+    keys,
+    networks,
+    operations,
+    running,
+    tokens,
+)
 from jetpay.cli.frame import leave, sentence_of, warn
 
 WRONG_USAGE = 2
@@ -21,19 +33,26 @@ app = typer.Typer(
 )
 GROUPS: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., None]]]]] = {
     "company": ("Companies, who pay.", {
-        "create": companies.create_company, "list": companies.list_companies}),
+        "create": companies.create_company, "list": companies.list_companies,
+        "set": company_settings.set_company, "question": company_settings.ask,
+        "allow-network": networks.allow_network, "list-networks": networks.list_networks,
+        "remove-network": networks.remove_network}),
     "token": ("API tokens, with which a company's backend signs in.", {
-        "create": companies.create_token, "revoke": companies.revoke_token}),
+        "create": tokens.create_token, "list": tokens.list_tokens, "revoke": tokens.revoke_token}),
     "member": ("Members, who sign in to the dashboard.", {"create": companies.create_member}),
     "bank-account": ("Bank accounts that a company pays from.", {
         "create": companies.create_bank_account}),
     "bank-file": ("Bank files.", {
         "list": files.list_files, "show": files.show_file,
-        "mark-sent": files.mark_sent, "withdraw": files.withdraw}),
+        "write": files.write_file, "mark-sent": files.mark_sent, "withdraw": files.withdraw,
+        "send-again": files.send_again}),
+    "credit": ("Credits that wait for a person.", {
+        "held": holds.list_held, "release": holds.release_held}),
+    "events": ("Events, as webhooks get them.", {"tail": events.tail}),
     "ledger": ("The ledger.", {"prove": files.prove_ledger}),
     "sandbox": ("Sandbox companies.", {"advance": files.advance}),
     "keys": ("Root keys and working keys.", {
-        "status": operations.keys_status, "rotate": operations.rotate_keys}),
+        "status": keys.keys_status, "rotate": keys.rotate_keys, "destroy": keys.destroy_key}),
 }  # fmt: skip
 for _group, (_help, _commands) in GROUPS.items():
     _typer = typer.Typer(help=_help, no_args_is_help=True, rich_markup_mode=None)
@@ -64,6 +83,12 @@ def jetpay(
     """Payouts by link, self-hosted."""
 
 
+def _plainly(told: str) -> str:
+    """Without the words of the library that reads options."""
+    told = re.sub(r"Input should be a valid UUID.*", "this is no identifier.", told)
+    return told.replace("Value error, ", "").replace("Input should be", "this must be")
+
+
 def run() -> NoReturn:
     """Parse and do; errors are one sentence on stderr: 1 for a refusal, 2 for wrong usage."""
     try:
@@ -71,7 +96,7 @@ def run() -> NoReturn:
     except typer.TyperException as problem:
         told = problem.format_message()
         if "\n" not in told:
-            leave(told, WRONG_USAGE)
+            leave(_plainly(told), WRONG_USAGE)
         warn(told)  # the help, where a command was expected
         raise SystemExit(WRONG_USAGE) from None
     except (typer.Abort, KeyboardInterrupt):

@@ -2,15 +2,14 @@
 
 from enum import StrEnum
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
 from jetpay.bank_accounts.actions import add_company_account
 from jetpay.bank_accounts.model import NewBankAccount, Rail
 from jetpay.bank_accounts.numbers import account_of
-from jetpay.base.ids import BankAccountId, CompanyId, MemberId, TokenId, uuid7
-from jetpay.base.text import HOLDER_LENGTH, TITLE_LENGTH, TextProblem, clean
+from jetpay.base.ids import BankAccountId, CompanyId, MemberId, uuid7
+from jetpay.base.text import HOLDER_LENGTH, NAME_LENGTH, TITLE_LENGTH, TextProblem, clean
 from jetpay.cli.frame import (
     AsJson,
     CompanyOption,
@@ -21,18 +20,24 @@ from jetpay.cli.frame import (
     warn,
     with_services,
 )
-from jetpay.companies import actions, tokens
+from jetpay.companies import actions
 from jetpay.companies.installation import ALL_COMPANIES
-from jetpay.companies.model import Company, Role, Scope
+from jetpay.companies.model import Company, Role
 from jetpay.companies.questions import prepare_question
 from jetpay.companies.refusals import NotInProduction
 from jetpay.events.model import OPERATOR
+from jetpay.rails.profiles import SANDBOX_BY_HAND
 from jetpay.services import Services
 from jetpay.settings import production_problems
 
 PASSWORD_MINIMUM = 12
 PASSWORD_MAXIMUM = 128
 IN_ARGUMENTS = "Warning: {option} can be seen in the process list; next time use {option}-stdin."
+
+LimitOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="As agreed with the bank, in minor units; without: none."),
+]
 
 
 class Currency(StrEnum):
@@ -47,11 +52,15 @@ def create_company(
     question: Annotated[str, typer.Option(help="What payees are asked.")],
     answer: Annotated[str | None, typer.Option(help="What they must answer.")] = None,
     answer_stdin: Annotated[bool, typer.Option("--answer-stdin")] = False,
+    support_contact: Annotated[
+        str | None, typer.Option(help="How payees reach it: an address or a telephone number.")
+    ] = None,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="No money ever moves.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a company."""
     given = secret_from(answer, from_stdin=answer_stdin, option="--answer")
+    reached = support_contact and _cleaned("support_contact", support_contact, NAME_LENGTH)
     if answer is not None and not sandbox:
         warn(IN_ARGUMENTS.format(option="--answer"))
 
@@ -66,7 +75,7 @@ def create_company(
         )
         await actions.create_company(
             services.db, company_id, name=cleaned, question=prepared, sandbox=sandbox,
-            now=services.clock.now(),
+            support_contact=reached, now=services.clock.now(),
         )  # fmt: skip
         return company_id, cleaned
 
@@ -89,40 +98,6 @@ def list_companies(as_json: AsJson = False) -> None:
     kinds = {True: "sandbox", False: "live"}
     lines = [f"{each.company_id}  {kinds[each.sandbox]:8} {each.name}" for each in found]
     show({"data": listed}, "\n".join(lines) or "No company yet.", as_json=as_json)
-
-
-def create_token(
-    company: CompanyOption,
-    name: Annotated[str, typer.Option(help="What it is for.")],
-    scope: Annotated[list[Scope], typer.Option(help="What it may do; may be repeated.")],
-    as_json: AsJson = False,
-) -> None:
-    """Make an API token; it is shown once."""
-
-    async def work(services: Services) -> tokens.NewToken:
-        return await tokens.create_token(
-            services.db, CompanyId(company), name=name, scopes=scope, now=services.clock.now()
-        )
-
-    new = with_services(work)
-    token = new.token.reveal()
-    show({"identifier": new.token_id, "token": token}, token, as_json=as_json)
-
-
-def revoke_token(
-    company: CompanyOption,
-    token: Annotated[UUID, typer.Argument(help="The token's identifier.")],
-    as_json: AsJson = False,
-) -> None:
-    """End an API token at once."""
-
-    async def work(services: Services) -> None:
-        await tokens.revoke_token(
-            services.db, CompanyId(company), TokenId(token), now=services.clock.now()
-        )
-
-    with_services(work)
-    show({"identifier": token}, f"{token} is revoked.", as_json=as_json)
 
 
 def create_member(
@@ -165,9 +140,17 @@ def create_bank_account(
     rail: Annotated[
         Rail | None, typer.Option(help="How the bank takes files; a sandbox has its own.")
     ] = None,
+    by_hand: Annotated[
+        bool, typer.Option("--by-hand", help="Sandbox: you hand its files over yourself.")
+    ] = False,
+    credit_limit: LimitOption = None,
+    file_limit: LimitOption = None,
+    daily_limit: LimitOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a bank account that the company pays from."""
+    if by_hand and rail not in (None, Rail.SANDBOX):
+        raise typer.BadParameter("--by-hand belongs to the sandbox rail")
     number = secret_from(account_number, from_stdin=account_number_stdin, option="--account-number")
     new = NewBankAccount(
         account=account_of(
@@ -186,7 +169,9 @@ def create_bank_account(
             warn(IN_ARGUMENTS.format(option="--account-number"))
         at = services.clock.now() + found.clock_offset
         return await add_company_account(
-            services.db, found.company_id, new, rail=rail, vault=services.vault,
+            services.db, found.company_id, new, rail=Rail.SANDBOX if by_hand else rail,
+            profile=SANDBOX_BY_HAND if by_hand else None,
+            limits=(credit_limit, file_limit, daily_limit), vault=services.vault,
             keyring=services.keyring, by=OPERATOR, at=at,
         )  # fmt: skip
 

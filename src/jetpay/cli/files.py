@@ -1,8 +1,10 @@
 """Commands about bank files, the ledger and the sandbox's clock."""
 
+import os
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, BinaryIO
 from uuid import UUID
 
 import typer
@@ -12,7 +14,14 @@ from jetpay.bank_files.queries import BankFileView
 from jetpay.base.clock import iso
 from jetpay.base.ids import BankFileId, CompanyId
 from jetpay.base.money import Currency, format_money
-from jetpay.cli.frame import AsJson, CompanyOption, company_of, show, with_services
+from jetpay.cli.frame import (
+    AsJson,
+    CompanyOption,
+    Failure,
+    company_of,
+    show,
+    with_services,
+)
 from jetpay.events.model import OPERATOR
 from jetpay.ledger.prove import Proof, prove
 from jetpay.services import Services
@@ -78,6 +87,48 @@ def withdraw(company: CompanyOption, file: FileArgument, as_json: AsJson = False
     _show_state(with_services(work), as_json=as_json)
 
 
+def write_file(
+    company: CompanyOption,
+    file: FileArgument,
+    to: Annotated[Path, typer.Option(help="A new file; it holds account numbers in clear.")],
+    as_json: AsJson = False,
+) -> None:
+    """Take a file to hand it to the bank yourself; then say so with mark-sent."""
+
+    async def work(services: Services) -> tuple[bytes, BankFileView]:
+        company_id, file_id = CompanyId(company), BankFileId(file)
+        at = await _now(services, company)
+        text = await actions.write_out(
+            services.db, services.vault, company_id, file_id, services.settings.data_dir,
+            by=OPERATOR, at=at, now=services.clock.now(),
+        )  # fmt: skip
+        return text, await queries.view(services.db, company_id, file_id)
+
+    # Opened first: what could not be written must not be taken for handed over.
+    with _new_file(to) as handle:
+        try:
+            text, found = with_services(work)
+            handle.write(text)
+        except BaseException:
+            to.unlink()
+            raise
+    _show_state(found, as_json=as_json)
+
+
+def send_again(company: CompanyOption, file: FileArgument, as_json: AsJson = False) -> None:
+    """Hand the same bytes over once more; only if you know that the bank has not got them."""
+
+    async def work(services: Services) -> BankFileView:
+        company_id, file_id = CompanyId(company), BankFileId(file)
+        at = await _now(services, company)
+        await actions.send_again(
+            services.db, company_id, file_id, by=OPERATOR, at=at, now=services.clock.now()
+        )
+        return await queries.view(services.db, company_id, file_id)
+
+    _show_state(with_services(work), as_json=as_json)
+
+
 def prove_ledger(as_json: AsJson = False) -> None:
     """Prove that ledger, credits and bank files agree, for every company."""
 
@@ -109,6 +160,14 @@ def advance(
 
     done = with_services(work)
     show(asdict(done), f"It is now {iso(done.now)} for this company.", as_json=as_json)
+
+
+def _new_file(path: Path) -> BinaryIO:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.fdopen(os.open(path, flags, 0o600), "wb")
+    except OSError as error:
+        raise Failure(f"{path} cannot be written ({error.strerror}).") from None
 
 
 async def _now(services: Services, company: UUID) -> datetime:

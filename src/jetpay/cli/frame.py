@@ -18,6 +18,7 @@ from jetpay.base.text import TextProblem
 from jetpay.companies.model import Company
 from jetpay.companies.queries import COMPANY
 from jetpay.db.migrate import MigrationRefused
+from jetpay.db.pool import why_unreachable
 from jetpay.db.postgres_account import ServerRefused
 from jetpay.metrics import CannotListen
 from jetpay.security.logs import configure_logging
@@ -89,15 +90,17 @@ def refused_text(field: str, problem: TextProblem) -> Invalid:
 def sentence_of(error: Exception) -> str | None:
     """What to tell the operator, or None for a defect."""
     if isinstance(error, Invalid):
-        return "; ".join(f"{each.field}: {each.message}" for each in error.errors)
+        return " ".join(f"{each.field}: {each.message}" for each in error.errors)
     if isinstance(error, NotFound):
         return "There is no such thing here: please check the identifiers."
     if isinstance(error, Refusal):
         return error.detail
     if isinstance(error, TextProblem):
         return error.message
-    if isinstance(error, psycopg.OperationalError | PoolTimeout):
-        return "The database cannot be reached: 'jetpay check' says more."
+    if isinstance(error, PoolTimeout):
+        return "The database has stopped answering, or too many use it: 'jetpay check' says more."
+    if isinstance(error, psycopg.OperationalError | psycopg.errors.InsufficientPrivilege):
+        return f"The database cannot be used: {why_unreachable(error)}"
     told = (SettingsProblem, ServerRefused, MigrationRefused, KeyProblem, CannotListen, Failure)
     return str(error) if isinstance(error, told) else None
 

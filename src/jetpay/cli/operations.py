@@ -9,16 +9,17 @@ import typer
 import uvloop
 
 import jetpay
-from jetpay.cli.frame import AsJson, Failure, show, with_services
+from jetpay.cli.frame import AsJson, Failure, show, warn
 from jetpay.db import migrate as migrations
 from jetpay.db.embedded import EmbeddedServer
-from jetpay.security import key_status, rotation
 from jetpay.security.logs import configure_logging
-from jetpay.services import Services, root_keys_of
 from jetpay.settings import Settings
 
-ROOT = "root"
-"""In `keys rotate`: wrap every working key again under the first root key."""
+NO_PROGRAM_ROLE = (
+    "Warning: there is no role jetpay_app, and the one of JETPAY_DATABASE_URL may not make it."
+    " Let a superuser run \"create role jetpay_app login password '…'\", then 'jetpay migrate'"
+    " again; until then Jetpay can only run as the owner of its tables, who may change events."
+)
 
 
 def migrate(as_json: AsJson = False) -> None:
@@ -27,6 +28,8 @@ def migrate(as_json: AsJson = False) -> None:
     settings = Settings.read()
     if settings.database_url is not None:
         applied = uvloop.run(migrations.migrate(settings.database_url))
+        if not uvloop.run(migrations.has_program_role(settings.database_url)):
+            warn(NO_PROGRAM_ROLE)
     else:
         with EmbeddedServer.acquire(settings.data_dir) as server:
             applied = uvloop.run(migrations.migrate(server.dsn("owner")))
@@ -49,66 +52,6 @@ def check(as_json: AsJson = False) -> None:
     show({"ok": is_ok, "checks": listed}, "\n".join(lines), as_json=as_json)
     if not is_ok:
         raise typer.Exit(1)
-
-
-def keys_status(as_json: AsJson = False) -> None:
-    """Which root keys are needed, and what the working keys are doing."""
-
-    async def work(services: Services) -> key_status.KeysStatus:
-        return await key_status.status(services.db, root_keys_of(services.settings))
-
-    found = with_services(work)
-    roots = [
-        {"fingerprint": each.fingerprint, "given": each.given, "wraps": each.wraps,
-         "keys": each.keys, "may_be_dropped": each.may_be_dropped}
-        for each in found.root_keys
-    ]  # fmt: skip
-    working = [_key(each) for each in found.working_keys]
-    lines = [
-        f"root    {each.fingerprint}  wraps {each.keys} keys"
-        + ("  may be dropped" if each.may_be_dropped else "")
-        for each in found.root_keys
-    ]
-    lines += [
-        f"{each.purpose:14} {each.number:3}  {each.state.value}" for each in found.working_keys
-    ]
-    show({"root_keys": roots, "working_keys": working}, "\n".join(lines), as_json=as_json)
-
-
-def rotate_keys(
-    purpose: Annotated[str, typer.Argument(help=f"As in 'keys status', or {ROOT}.")],
-    now: Annotated[
-        bool, typer.Option("--now", help="Use it at once: receivers may refuse for minutes.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Make a new working key, or wrap all of them again under the first root key."""
-
-    async def work(services: Services) -> dict[str, object]:
-        if purpose == ROOT:
-            return {
-                "purpose": ROOT,
-                "wrapped": await rotation.rewrap(services.db, services.keyring),
-            }
-        made = await rotation.rotate(
-            services.db, services.keyring, purpose, at=services.clock.now(), now=now
-        )
-        return {"purpose": purpose} if made is None else _key(made)
-
-    done = with_services(work)
-    show(done, "  ".join(f"{key}: {value}" for key, value in done.items()), as_json=as_json)
-
-
-def _key(key: key_status.KeyStatus) -> dict[str, object]:
-    return {
-        "purpose": key.purpose,
-        "number": key.number,
-        "state": key.state.value,
-        "root_key": key.root_fingerprint,
-        "created_at": key.created_at,
-        "activates_at": key.activates_at,
-        "retires_at": key.retires_at,
-    }
 
 
 def bench(

@@ -3,17 +3,24 @@
 from contextlib import ExitStack, suppress
 from typing import Annotated, Any
 
+import structlog
 import typer
 
 from jetpay.cli.frame import AsJson, Failure, show
 from jetpay.security.logs import configure_logging, harden_process
-from jetpay.settings import Settings
+from jetpay.settings import PORT_MAXIMUM, Settings, unknown_variables
+
+log = structlog.get_logger(__name__)
 
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Where to listen.")] = None,
-    port: Annotated[int | None, typer.Option(help="On which port.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that answer requests.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=PORT_MAXIMUM, help="On which port.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes that answer requests.")
+    ] = None,
     no_worker: Annotated[
         bool, typer.Option("--no-worker", help="Leave what is due to 'jetpay work'.")
     ] = False,
@@ -28,6 +35,7 @@ def serve(
     }
     settings = Settings.read(**given)
     configure_logging(level=settings.log_level)
+    _warn_of_slips()
     if as_json:
         show({"url": settings.public_url}, "", as_json=True)
     code = parent.serve(settings, given, make_app=make_app, with_worker=not no_worker)
@@ -41,6 +49,7 @@ def work(as_json: AsJson = False) -> None:
 
     settings = Settings.read()
     configure_logging(level=settings.log_level)
+    _warn_of_slips()
     harden_process()
     with ExitStack() as stack:
         with suppress(CannotListen):  # a 'jetpay serve' of the same machine may have it
@@ -63,6 +72,11 @@ def demo(
         play(once=once, port=port, as_json=as_json)
     except StoryFailed as failed:
         raise Failure(str(failed)) from failed
+
+
+def _warn_of_slips() -> None:
+    for name in unknown_variables():
+        log.warning("unknown_setting", variable=name)
 
 
 def make_app(services: Any) -> Any:

@@ -19,8 +19,8 @@ SHORT_ID_TRIES = 10
 
 ADD = Command(
     """
-    insert into company (company_id, short_id, name, sandbox, created_at)
-    values (%(company_id)s, %(short_id)s, %(name)s, %(sandbox)s, %(now)s)
+    insert into company (company_id, short_id, name, sandbox, support_contact, created_at)
+    values (%(company_id)s, %(short_id)s, %(name)s, %(sandbox)s, %(support_contact)s, %(now)s)
     on conflict (short_id) do nothing
     """
 )
@@ -61,8 +61,11 @@ async def create_company(
     question: PreparedQuestion,
     sandbox: bool,
     now: datetime,
+    support_contact: str | None = None,
 ) -> None:
     """`company_id` is a fresh one, under which the question's answer was hashed.
+
+    `support_contact`: how payees reach the company, as it was cleaned.
 
     Who calls has asked `production_problems` before it makes a live one.
     """
@@ -70,8 +73,9 @@ async def create_company(
     for _ in range(SHORT_ID_TRIES):
         short_id = secrets.randbits(SHORT_ID_BITS)
         if await ADD.run(
-            tx, company_id=company_id, short_id=short_id, name=name, sandbox=sandbox, now=now
-        ):
+            tx, company_id=company_id, short_id=short_id, name=name, sandbox=sandbox,
+            support_contact=support_contact, now=now,
+        ):  # fmt: skip
             break
     else:
         message = "no free short id was found"

@@ -13,12 +13,14 @@ EXPIRE_LINKS = "expire_links"
 SANDBOX_BANK = "sandbox_bank"
 
 # Armed again while somebody works on it: without the token his finish does not take the row away,
-# and the work is looked at once more.
+# and the work is looked at once more. The company's lock keeps its clock from being turned before
+# the commit, or the row would be left where it was.
 ARM = Command(
     """
     insert into due (company_id, kind, subject_id, due_at)
     select c.company_id, %(kind)s, %(subject_id)s, %(at)s::timestamptz - c.clock_offset
     from company c where c.company_id = %(company_id)s
+    for share of c
     on conflict (company_id, kind, subject_id) do update set
       due_at = least(due.due_at, excluded.due_at), lease_token = null
     """

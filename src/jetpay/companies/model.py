@@ -54,10 +54,7 @@ class Company:
 
 @dataclass(frozen=True, slots=True)
 class TokenHolder:
-    """A living token and its company, as found by the token's digest.
-
-    `networks`: CIDR notation; None when the token may come from anywhere.
-    """
+    """A living token and its company, as found by the token's digest and who sent it."""
 
     company_id: CompanyId
     token_id: TokenId
@@ -65,9 +62,6 @@ class TokenHolder:
     sandbox: bool
     short_id: int
     clock_offset: timedelta
-    max_amount: int | None
-    max_per_day: int | None
-    networks: tuple[str, ...] | None
     last_used_at: datetime | None
 
 

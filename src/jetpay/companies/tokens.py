@@ -20,6 +20,23 @@ from jetpay.security.tokens import make_api_token
 LIVE_TOKEN_LIFE = timedelta(days=365)
 USE_NOTED_EVERY = timedelta(minutes=1)
 
+TOKENS_SHOWN = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class TokenShown:
+    """A token without what would let anybody in; `last4`: its last characters."""
+
+    token_id: UUID
+    name: str
+    scopes: list[str]
+    last4: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
 ADD = Command(
     """
     insert into api_token (company_id, token_id, sandbox, digest, last4, name, scopes, made_by,
@@ -39,10 +56,19 @@ HOLDER = Query(
     TokenHolder,
     """
     select t.company_id, t.token_id, t.scopes, t.sandbox, c.short_id, c.clock_offset,
-           t.max_amount, t.max_per_day, t.allowed_networks::text[] as networks, t.last_used_at
+           t.last_used_at
     from api_token t join company c on c.company_id = t.company_id
     where t.digest = %(digest)s and t.revoked_at is null
       and (t.expires_at is null or t.expires_at > %(now)s)
+      and (t.allowed_networks is null
+           or coalesce(%(client)s::inet <<= any(t.allowed_networks), false))
+    """,
+)
+TOKENS = Query(
+    TokenShown,
+    """
+    select token_id, name, scopes, last4, created_at, expires_at, revoked_at, last_used_at
+    from api_token where company_id = %(company_id)s order by token_id limit %(maximum)s
     """,
 )
 NOTE_USE = Command(

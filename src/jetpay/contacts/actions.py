@@ -88,6 +88,7 @@ async def create_contact(
     )
     if not made:
         await _refuse_taken(tx, company_id, new.external_id)
+        raise Busy  # whoever had it gave it up a moment ago
     data: dict[str, object] = {"contactId": str(contact_id), "language": new.language}
     _tell(tx, company_id, EventType.CONTACT_CREATED, contact_id, data, by=by, at=at)
     return await get_contact(tx, company_id, contact_id)

@@ -1,8 +1,10 @@
 """Forgetting a person while the money's history stays (security rule 21)."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
-from jetpay.base.ids import BankAccountId, CompanyId, ContactId
+from jetpay.base.ids import BankAccountId, CompanyId, ContactId, QuestionId, lowest_id
+from jetpay.base.refusals import NotFound
 from jetpay.contacts.queries import get_contact
 from jetpay.contacts.refusals import HasOpenCredits
 from jetpay.db.rows import Command, Query
@@ -10,7 +12,11 @@ from jetpay.db.transactions import Transaction, action
 from jetpay.events.model import Actor, Draft, EventType
 from jetpay.events.record import record
 
-# Waits for every credit that is being made for the contact, and makes later ones wait.
+ONE_CALL = timedelta(hours=1)
+"""Longer than a `POST /credits` takes, in which credits of several people share a question."""
+
+# Waits for every credit and account that is being made for the contact and makes later ones wait,
+# those of other companies in the same statement too: so it is taken last.
 LOCK = Query(
     ContactId,
     """
@@ -46,20 +52,35 @@ SESSIONS = Command(
       and c.company_id = %(company_id)s and c.contact_id = %(contact_id)s
     """
 )
-# A question that credits of other people were made with, too, stays.
+OWN_QUESTION = Command(
+    """
+    update security_question set question = '', answer_hash = ''
+    where company_id = %(company_id)s and own and question_id = (
+      select question_id from contact
+      where company_id = %(company_id)s and contact_id = %(contact_id)s)
+    """
+)
+QUESTIONS_OF_CREDITS = Query(
+    QuestionId,
+    """
+    select q.question_id from security_question q
+    where q.company_id = %(company_id)s and q.own and q.question_id in (
+      select question_id from credit
+      where company_id = %(company_id)s and contact_id = %(contact_id)s)
+    """,
+)
+# A question that credits of other people were made with, too, stays. One call made them all, and
+# no index of credits by their questions is worth what it costs each credit.
 QUESTIONS = Command(
     """
     update security_question q set question = '', answer_hash = ''
-    where q.company_id = %(company_id)s and q.own
-      and q.question_id in (
-        select question_id from credit
-        where company_id = %(company_id)s and contact_id = %(contact_id)s
-        union select question_id from contact
-        where company_id = %(company_id)s and contact_id = %(contact_id)s)
+    from unnest(%(question_ids)s::uuid[], %(earliest)s::uuid[], %(latest)s::uuid[])
+         as w(question_id, earliest, latest)
+    where q.company_id = %(company_id)s and q.question_id = w.question_id
       and not exists (
         select from credit o
-        where o.company_id = %(company_id)s and o.question_id = q.question_id
-          and o.contact_id <> %(contact_id)s)
+        where o.company_id = %(company_id)s and o.credit_id between w.earliest and w.latest
+          and o.question_id = w.question_id and o.contact_id <> %(contact_id)s)
     """
 )
 CREDITS = Command(
@@ -89,15 +110,24 @@ async def erase_contact(
     tx: Transaction, company_id: CompanyId, contact_id: ContactId, *, by: Actor, at: datetime
 ) -> None:
     """Refuses `NotFound`, and `HasOpenCredits` while money may be on its way."""
-    await LOCK.first(tx, company_id=company_id, contact_id=contact_id)
-    await get_contact(tx, company_id, contact_id)
     place = {"company_id": company_id, "contact_id": contact_id}
-    still_open = await OPEN_CREDITS.one(tx, **place)
-    if still_open:
-        raise HasOpenCredits(count=still_open)
-    accounts = await ACCOUNTS.all(tx, **place)
-    for removal in (SESSIONS, QUESTIONS, CREDITS):
+    await get_contact(tx, company_id, contact_id)
+    await _refuse_open(tx, place)
+    own = await QUESTIONS_OF_CREDITS.all(tx, **place)
+    await QUESTIONS.run(
+        tx,
+        question_ids=own,
+        earliest=[lowest_id(each, -ONE_CALL) for each in own],
+        latest=[lowest_id(each, ONE_CALL) for each in own],
+        **place,
+    )
+    for removal in (SESSIONS, CREDITS):
         await removal.run(tx, **place)
+    if await LOCK.first(tx, **place) is None:
+        raise NotFound
+    await _refuse_open(tx, place)
+    accounts = await ACCOUNTS.all(tx, **place)
+    await OWN_QUESTION.run(tx, **place)
     for removal in (BANK_ACCOUNTS, CONTACT):
         await removal.run(tx, **place, at=at)
     drafts = [
@@ -120,3 +150,9 @@ async def erase_contact(
         data={"contactId": str(contact_id)},
     )
     record(tx, *drafts, deleted)
+
+
+async def _refuse_open(tx: Transaction, place: Mapping[str, object]) -> None:
+    still_open = await OPEN_CREDITS.one(tx, **place)
+    if still_open:
+        raise HasOpenCredits(count=still_open)

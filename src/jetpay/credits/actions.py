@@ -12,9 +12,11 @@ from jetpay.credits.attempts import (
     Ended,
     end_attempts,
     open_attempt,
+    refused_before,
 )
 from jetpay.credits.cutoffs import arm_cutoff
-from jetpay.credits.model import FINAL, LockedCredit, Outcome, State
+from jetpay.credits.holds import hold_duplicates
+from jetpay.credits.model import FINAL, Held, LockedCredit, Outcome, State
 from jetpay.credits.refusals import (
     Final,
     InBankFile,
@@ -48,11 +50,6 @@ class Link:
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Returned:
-    account_index: bytes
-
-
 LAST_FILE = Query(
     BankFileId,
     """
@@ -62,13 +59,15 @@ LAST_FILE = Query(
     """,
     never_null=("bank_file_id",),
 )
-RETURNED_BEFORE = Query(
-    _Returned,
+FUNDS_ARE_OUT = Query(
+    bool,
     """
-    select account_index from payment_attempt
-    where company_id = %(company_id)s and credit_id = %(credit_id)s
-      and outcome in ('returned', 'rejected')
+    select not co.sandbox as funds_are_out
+    from payment_attempt a join company co on co.company_id = a.company_id
+    where a.company_id = %(company_id)s and a.credit_id = %(credit_id)s
+      and a.attempt = %(attempt)s and a.outcome = 'returned'
     """,
+    never_null=("funds_are_out",),
 )
 LINK = Query(
     Link,
@@ -143,19 +142,28 @@ async def accept(
     """The payee says yes: freeze the details as the next attempt; its number is the answer.
 
     Refuses `MoveRefused` when the credit no longer waits for the payee, `SameDetails` when
-    the bank already refused this very account.
+    these could not be paid before. A live company's money that came back goes out again when
+    it was seen: until then the credit is held.
     """
     credit = await _one(tx, company_id, credit_id)
     expired = credit.expires_at is not None and credit.expires_at <= at
     if expired or (credit.state == State.ACTION_REQUIRED and credit.repairs_left == 0):
         raise MoveRefused(state=State.EXPIRED.value, to=State.INITIATED.value)
-    before = await RETURNED_BEFORE.all(tx, company_id=company_id, credit_id=credit_id)
-    if any(details.account_index == each.account_index for each in before):
-        raise SameDetails
-    accepted = Move(credit_id=credit_id, to=State.INITIATED, cause=Cause.ACCEPTED)
+    indexes = [details.account_index]
+    wrong = await refused_before(tx, company_id, credit_id, details, indexes)
+    if wrong is not None:
+        raise SameDetails(field=wrong)
+    funds_are_out = await FUNDS_ARE_OUT.first(
+        tx, company_id=company_id, credit_id=credit_id, attempt=credit.attempt
+    )
+    held = Held.AWAITING_RETURNED_FUNDS.value if funds_are_out else None
+    accepted = Move(credit_id=credit_id, to=State.INITIATED, cause=Cause.ACCEPTED, held=held)
     await _move_one(tx, company_id, accepted, by=PAYEE, at=at)
     attempt = credit.attempt + 1
-    await open_attempt(tx, vault, credit, attempt, details=details, evidence=evidence, at=at)
+    await open_attempt(
+        tx, vault, credit, attempt, details=details, evidence=evidence, accepted_at=at
+    )
+    await hold_duplicates(tx, company_id, [credit_id])
     await arm_cutoff(tx, company_id, credit.from_bank_account_id, at=at)
     return attempt
 

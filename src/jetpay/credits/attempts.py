@@ -7,11 +7,15 @@ from datetime import datetime
 from jetpay.base.ids import BankAccountId, CompanyId, CreditId
 from jetpay.credits.model import LockedCredit, Outcome
 from jetpay.db.rows import Command, Query
-from jetpay.db.transactions import Transaction
+from jetpay.db.transactions import OpensTransactions, Transaction
+from jetpay.rails.fail_reasons import FAIL_REASONS, Direction
 from jetpay.rails.references import make_reference
 from jetpay.security.vault import Vault
 
 TABLE, COLUMN = "payment_attempt", "details"
+PAYEES_REASONS = [name for name, each in FAIL_REASONS.items() if each.direction is Direction.PUSH]
+FIELD_AT_FAULT = {"details_invalid": "holder_name", "account_type_refused": "account_type"}
+"""By reason, where it is not the account; another one of these may be paid into the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,7 @@ class _LastAttempt:
     details: bytes
     account_index: bytes
     last3: str
+    accepted_at: datetime
     consent_text: str | None
     consent_language: str | None
     gate: str
@@ -83,7 +88,7 @@ INSERT = Command(
       session_id, client_network)
     values (%(company_id)s, %(credit_id)s, %(attempt)s, %(reference)s, %(from_bank_account_id)s,
       %(amount)s, %(currency)s, %(to_bank_account_id)s, %(holder_name)s, %(holder_type)s,
-      %(scheme)s, %(account_type)s, %(details)s, %(account_index)s, %(last3)s, %(at)s,
+      %(scheme)s, %(account_type)s, %(details)s, %(account_index)s, %(last3)s, %(accepted_at)s,
       %(consent_text)s, %(consent_language)s, %(gate)s, %(session_id)s, %(client_network)s)
     """
 )
@@ -93,18 +98,34 @@ LAST = Query(
     """
     select a.credit_id, a.attempt, a.reference, a.from_bank_account_id, a.amount, a.currency,
            a.to_bank_account_id, a.holder_name, a.holder_type, a.scheme, a.account_type,
-           a.details, a.account_index, a.last3, a.consent_text, a.consent_language, a.gate,
-           a.session_id, a.client_network
+           a.details, a.account_index, a.last3, a.accepted_at, a.consent_text,
+           a.consent_language, a.gate, a.session_id, a.client_network
     from unnest(%(credit_ids)s::uuid[]) as wanted(credit_id)
     join lateral (
       select credit_id, attempt, reference, from_bank_account_id, amount, currency,
              to_bank_account_id, holder_name, holder_type, scheme, account_type, details,
-             account_index, last3, consent_text, consent_language, gate, session_id,
-             client_network
+             account_index, last3, accepted_at, consent_text, consent_language, gate,
+             session_id, client_network
       from payment_attempt
       where company_id = %(company_id)s and credit_id = wanted.credit_id
       order by attempt desc limit 1) a on true
     """,
+)
+
+# Only reasons on the payee's side; a file that was refused says nothing about the account.
+REFUSED = Query(
+    str,
+    """
+    select outcome_reason from payment_attempt
+    where company_id = %(company_id)s and credit_id = %(credit_id)s
+      and outcome in ('returned', 'rejected') and outcome_reason = any(%(reasons)s::text[])
+      and account_index = any(%(account_indexes)s::bytea[])
+      and case outcome_reason when 'details_invalid' then holder_name = %(holder_name)s
+                              when 'account_type_refused' then account_type = %(account_type)s
+                              else true end
+    order by attempt desc limit 1
+    """,
+    never_null=("outcome_reason",),
 )
 
 END = Command(
@@ -134,7 +155,7 @@ async def open_attempt(
     details: AcceptedDetails,
     evidence: Acceptance,
     to_bank_account_id: BankAccountId | None = None,
-    at: datetime,
+    accepted_at: datetime,
 ) -> None:
     """Freeze what was accepted. The database refuses a second attempt without outcome."""
     sealed = await vault.seal(
@@ -162,13 +183,36 @@ async def open_attempt(
         details=sealed,
         account_index=details.account_index,
         last3=details.last3,
-        at=at,
+        accepted_at=accepted_at,
         consent_text=evidence.consent_text,
         consent_language=evidence.consent_language,
         gate=evidence.gate,
         session_id=evidence.session_id,
         client_network=evidence.client_network,
     )
+
+
+async def refused_before(
+    tx: OpensTransactions | Transaction,
+    company_id: CompanyId,
+    credit_id: CreditId,
+    details: AcceptedDetails,
+    account_indexes: Sequence[bytes],
+) -> str | None:
+    """The field to change before these details can be paid; None if nobody refused them yet.
+
+    `account_indexes`: every blind index that an equal account may have been given.
+    """
+    reason = await REFUSED.first(
+        tx,
+        company_id=company_id,
+        credit_id=credit_id,
+        reasons=PAYEES_REASONS,
+        account_indexes=list(account_indexes),
+        holder_name=details.holder_name,
+        account_type=details.account_type,
+    )
+    return reason and FIELD_AT_FAULT.get(reason, "account_number")
 
 
 async def end_attempts(
@@ -194,10 +238,8 @@ async def renew_attempts(
     tx: Transaction,
     vault: Vault,
     credits_before: Sequence[LockedCredit],
-    *,
-    at: datetime,
 ) -> None:
-    """Open attempt n+1 with the details of attempt n, which must have ended.
+    """Open attempt n+1 with what was accepted for attempt n, which must have ended.
 
     `credits_before`: the credits as they were before they moved back to `initiated`.
     """
@@ -236,5 +278,5 @@ async def renew_attempts(
                 client_network=last.client_network,
             ),
             to_bank_account_id=last.to_bank_account_id,
-            at=at,
+            accepted_at=last.accepted_at,
         )

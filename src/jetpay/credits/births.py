@@ -14,14 +14,7 @@ from typing import NamedTuple, TypeVar
 import psycopg
 
 from jetpay.base.clock import Clock
-from jetpay.base.ids import (
-    BankAccountId,
-    CompanyId,
-    CreditId,
-    QuestionId,
-    TokenId,
-    uuid7,
-)
+from jetpay.base.ids import BankAccountId, CompanyId, CreditId, QuestionId, TokenId, uuid7
 from jetpay.base.refusals import Forbidden, RateLimited, Refusal, Unauthorized
 from jetpay.companies.questions import PreparedQuestion, prepare_question
 from jetpay.credits.dispatch import (
@@ -66,6 +59,8 @@ BULK_AT_ONCE = 2
 """Statements of one call under way, so that neither we nor the database wait for the other."""
 DIFFERENT_ANSWERS = 50
 """In one call; each takes 26 ms of computing."""
+KEY_OF_LINE = " "
+"""Before the stored key of a line: keys belong to one operation, and none can be sent with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +157,8 @@ class Births:
         born: dict[int, Born | Refusal] = {}
         plain: list[_Plain] = []
         questions: dict[bytes | None, QuestionId] = {}
-        for index, (request, key) in enumerate(asked):
-            pair = self._pair(asker, request)
+        for index, (request, sent_key) in enumerate(asked):
+            pair, key = self._pair(asker, request), KEY_OF_LINE + sent_key
             if request.to_bank_account is None and (pair is None or pair in questions):
                 plain.append(_Plain(index, request, key, questions.get(pair)))
                 continue

@@ -27,6 +27,7 @@ from jetpay.credits.intake import (
     intake,
 )
 from jetpay.db.pool import Database, describe_error
+from jetpay.metrics import INTAKE_DEFECTS
 from jetpay.security.keys import Keyring
 
 BATCH_ITEMS = 500
@@ -87,7 +88,6 @@ class Dispatcher:
         self._alone: dict[CompanyId, list[_Waiting]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._main: asyncio.Task[None] | None = None
-        self.statements = 0
 
     def start(self) -> None:
         self._main = asyncio.create_task(self._drain())
@@ -221,7 +221,6 @@ class Dispatcher:
             return
 
     async def _once(self, batch: Sequence[_Waiting], db: Database) -> None:
-        self.statements += 1
         made = await intake(
             db,
             [waiting.item for waiting in batch],
@@ -247,7 +246,6 @@ class Dispatcher:
             else:
                 waiting.answer(Answer(row, None))
         for company_id, group in unclear.items():
-            self.statements += 1
             found = await existing(self._quick, company_id, [waiting.item for waiting in group])
             for waiting in group:
                 credit_id = waiting.item.credit_id
@@ -276,4 +274,5 @@ class Dispatcher:
             await self._guarded(batch[: len(batch) // 2], db)
             await self._guarded(batch[len(batch) // 2 :], db)
         else:
+            INTAKE_DEFECTS.inc()
             batch[0].fail(error)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from jetpay.base.refusals import Refusal
+from jetpay.base.refusals import Busy, Refusal
 from jetpay.base.text import normalise_answer
 from jetpay.credits.model import State
 from jetpay.credits.page_queries import FOLLOWING, PageCredit
@@ -71,6 +71,13 @@ class Wrong:
 class _Settled:
     wrong: int
     locked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    locked_at: datetime | None
+    late_wrong: int
+    late_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +158,14 @@ SETTLE_RIGHT: Final = Query(
     """,
     never_null=("is_first",),
 )
+GATE: Final = Query(
+    _Gate,
+    """
+    select locked_at, late_wrong, late_since from link_gate
+    where company_id = %(company_id)s and credit_id = %(credit_id)s
+      and link_version = %(link_version)s
+    """,
+)
 RELEASE: Final = Command(
     """
     update link_gate set pending = greatest(pending - 1, 0)
@@ -172,7 +187,7 @@ async def answer_question(
     """Check one answer: a session if it is right.
 
     Refuses `RateLimited` for the client's network and `LinkLocked` or `TooManyLateAnswers` for
-    the link, both before the answer is looked at, `Busy` with the try given back, and raises
+    the link, both before the answer is looked at, `Busy` without using a try, and raises
     `TextProblem` for an answer that is too long to be one. `now`: real time.
     """
     normalised = Secret(normalise_answer(answer.reveal()))
@@ -180,7 +195,7 @@ async def answer_question(
         await _reserve(db, credit, network=network, now=now)
     except _NoTryLeft:
         await _fold(db, credit, now=now)
-        raise _closed(credit) from None
+        raise await _closed(db, credit, now=now) from None
     try:
         is_right = await hasher.verify(
             credit.company_id,
@@ -201,10 +216,16 @@ def is_late(credit: PageCredit) -> bool:
     return credit.state in FOLLOWING
 
 
-def _closed(credit: PageCredit) -> Refusal:
-    if is_late(credit) and credit.locked_at is None:
-        return TooManyLateAnswers()
-    return LinkLocked(tries=TRIES, company=credit.company_name)
+async def _closed(db: Database, credit: PageCredit, *, now: datetime) -> Refusal:
+    """Why there is no try: while others' answers are being checked nobody knows yet."""
+    gate = await GATE.first(db, **_place(credit))
+    if gate is not None and gate.locked_at is not None:
+        return LinkLocked(tries=TRIES, company=credit.company_name)
+    if gate is not None and is_late(credit) and gate.late_wrong >= TRIES:
+        is_today = gate.late_since is not None and gate.late_since > now - LATE_TRIES_PER
+        if is_today:
+            return TooManyLateAnswers()
+    return Busy()
 
 
 def _place(credit: PageCredit) -> dict[str, object]:

@@ -14,13 +14,14 @@ from typing import NamedTuple
 import orjson
 
 from jetpay.base.ids import BankAccountId, CompanyId, ContactId, CreditId, QuestionId
-from jetpay.base.refusals import FieldError, Forbidden, Invalid, Refusal, Unauthorized
+from jetpay.base.refusals import FieldError, Invalid, Refusal, Unauthorized
+from jetpay.companies.refusals import LacksScope
 from jetpay.credits.refusals import AmountTooLarge, TokenLimit, not_found
 from jetpay.db.arrays import bytes_array, number_array, text_array, uuid_array
 from jetpay.db.pool import Database
 from jetpay.db.rows import Query
 from jetpay.db.transactions import Transaction
-from jetpay.events.wake import announce
+from jetpay.events.wake import announce, may_tell
 from jetpay.security.secrets import Secret
 
 
@@ -104,7 +105,9 @@ class Existing:
 
 # Each look-up is its own lateral with every key column and a limit, because without
 # statistics the key's leading company_id looks as selective as the whole key. The insert is
-# sorted so that two processes lock equal keys in the same order.
+# sorted so that two processes lock equal keys in the same order; of equal keys in one statement
+# the one that came first wins. Now and then it carries the notice for other processes, too: rarely,
+# because that takes a lock which all commits with a notice share until they are durable.
 INTAKE = Query(
     Made,
     """
@@ -113,9 +116,9 @@ INTAKE = Query(
         %(accounts)s::uuid[], %(amounts)s::bigint[], %(statements)s::text[], %(notes)s::text[],
         %(expirations)s::timestamptz[], %(external_ids)s::text[], %(metadatas)s::text[],
         %(repairs)s::smallint[], %(notifies)s::boolean[], %(questions)s::uuid[],
-        %(keys)s::text[], %(fingerprints)s::bytea[], %(clients)s::inet[])
-        as u(digest, id, contact_id, account_id, amount, statement, note, expires_at,
-             external_id, metadata, repairs, notify, question_id, idem, fingerprint, client)),
+        %(keys)s::text[], %(fingerprints)s::bytea[], %(clients)s::inet[]) with ordinality
+        as u(digest, id, contact_id, account_id, amount, statement, note, expires_at, external_id,
+             metadata, repairs, notify, question_id, idem, fingerprint, client, place)),
     r as materialized (
       select i.*, t.company_id, t.token_id, c.email, c.language, b.currency,
         %(at)s::timestamptz + co.clock_offset as born_at,
@@ -164,7 +167,7 @@ INTAKE = Query(
         r.notify, r.repairs_left, r.metadata::jsonb, r.external_id, r.idem, r.fingerprint,
         r.token_id, r.born_at, r.ends_at
       from r where r.problem is null
-      order by r.company_id, r.idem, r.external_id, r.id
+      order by r.company_id, r.idem, r.external_id, r.place
       on conflict do nothing
       returning company_id, credit_id, made_by, created_at),
     n as (select company_id, count(*) as k from m group by company_id),
@@ -182,10 +185,13 @@ INTAKE = Query(
           + row_number() over (partition by m.company_id order by m.credit_id),
         m.created_at, 'transactions.credits.created', m.credit_id, 'requested', 'created',
         'token', m.made_by
-      from m join s on s.company_id = m.company_id)
+      from m join s on s.company_id = m.company_id),
+    w as materialized (
+      select count(pg_notify('jetpay_event', replace(company_id::text, '-', ''))::text) as told
+      from n where %(tells)s)
     select r.id, r.company_id, r.problem, m.credit_id is not null as made,
            %(link_key_id)s as link_key_id
-    from r left join m on m.credit_id = r.id
+    from r cross join w left join m on m.credit_id = r.id
     """,
     never_null=("id", "link_key_id"),
 )
@@ -228,11 +234,13 @@ async def intake(
     The last statement of its transaction: it locks the counters of the companies it touches.
     """
     asked = [i.request for i in items]
+    tells = not isinstance(tx, Transaction) and may_tell()
     rows = await INTAKE.all(
         tx,
         at=at,
         link_key_id=link_key_id,
         counted=counted,
+        tells=tells,
         digests=bytes_array([i.digest for i in items]),
         ids=uuid_array([i.credit_id for i in items]),
         contacts=uuid_array([r.contact_id for r in asked]),
@@ -254,7 +262,7 @@ async def intake(
     if isinstance(tx, Transaction):
         tx.after_commit(lambda: announce(companies))
     else:
-        announce(companies)
+        announce(companies, is_told=tells)
     return {row.id: row for row in rows}
 
 
@@ -283,7 +291,7 @@ def refusal_of(problem: str | None) -> Refusal:
         case Problem.UNAUTHORIZED:
             return Unauthorized()
         case Problem.FORBIDDEN:
-            return Forbidden()
+            return LacksScope(scope="credits")
         case Problem.EXPIRY:
             message = "Choose a time between 15 minutes and 365 days from now."
             return Invalid([FieldError("expires_at", "out_of_range", message)])

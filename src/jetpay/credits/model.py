@@ -31,6 +31,7 @@ class Held(StrEnum):
     AWAITING_RETURNED_FUNDS = "awaiting_returned_funds"
     FILE_REFUSED = "file_refused"
     WITHDRAWN = "withdrawn"
+    POSSIBLE_DUPLICATE = "possible_duplicate"
 
 
 class Outcome(StrEnum):

@@ -33,13 +33,20 @@ class Answer:
     whole_file: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Contact:
+    contact_id: ContactId
+    erased_at: datetime | None
+
+
 REPAIR_DAYS = Query(int, "select repair_days from company where company_id = %(company_id)s")
-ERASED = Query(
-    ContactId,
+# Held until the commit: whoever erases a contact waits, or is waited for.
+CONTACTS = Query(
+    _Contact,
     """
-    select contact_id from contact
+    select contact_id, erased_at from contact
     where company_id = %(company_id)s and contact_id = any(%(contact_ids)s::uuid[])
-      and erased_at is not null
+    order by contact_id for key share
     """,
 )
 REFUSE_ACCOUNTS = Command(
@@ -74,13 +81,12 @@ async def end_with_answers(
     if not answers:
         return
     before = await lock(tx, company_id, [each.credit_id for each in answers])
-    erased = set(
-        await ERASED.all(
-            tx,
-            company_id=company_id,
-            contact_ids=[credit.contact_id for credit in before.values()],
-        )
+    contacts = await CONTACTS.all(
+        tx,
+        company_id=company_id,
+        contact_ids=[credit.contact_id for credit in before.values()],
     )
+    erased = {each.contact_id for each in contacts if each.erased_at is not None}
     until = at + timedelta(days=await REPAIR_DAYS.one(tx, company_id=company_id))
     moves = [
         _move(
@@ -101,7 +107,7 @@ async def end_with_answers(
     ]
     await end_attempts(tx, company_id, ended, at=at)
     again = [before[each.credit_id] for each in moves if each.to is State.INITIATED]
-    await renew_attempts(tx, vault, again, at=at)
+    await renew_attempts(tx, vault, again)
     payees_fault = [
         before[each.credit_id]
         for each in answers

@@ -8,7 +8,7 @@ from jetpay.base.ids import BankAccountId, CompanyId, CreditId, QuestionId
 from jetpay.credits.model import State
 from jetpay.db.rows import Query
 from jetpay.db.transactions import OpensTransactions, Transaction
-from jetpay.rails.profiles import next_cut_off, profile_of, settled_at, value_date
+from jetpay.rails.profiles import PROFILES, debited_on, next_cut_off, value_date
 
 FOLLOWING: Final = frozenset({State.INITIATED, State.PROCESSING, State.COMPLETED, State.FAILED})
 """Accepted once: the page tells where the money is."""
@@ -50,6 +50,11 @@ class PageCredit:
     fail_reason: str | None
     locked_at: datetime | None
 
+    @property
+    def is_erased(self) -> bool:
+        """Whether nothing is left to ask: the question went with the contact it belonged to."""
+        return not self.answer_hash
+
     def business_time(self, now: datetime) -> datetime:
         """`now`, and in a sandbox what its clock was turned ahead."""
         return now + self.clock_offset
@@ -67,11 +72,9 @@ class PageCredit:
 class PageAttempt:
     """The last payment attempt. `value_on`: when the bank debits its file, once it has one."""
 
-    attempt: int
     last3: str
-    accepted_at: datetime
-    session_id: bytes | None
     value_on: date | None
+    sent_at: datetime | None
     ready_at: datetime | None
     rail: str | None
     profile: str | None
@@ -84,14 +87,6 @@ class Moved:
     at: datetime
     to_state: State
     from_state: State | None
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """When the money should be there, and until when a bank may send it back."""
-
-    arrives_on: date
-    certain_on: date
 
 
 # Every look-up is a lateral with its whole key: without statistics the planner would take any
@@ -125,14 +120,13 @@ PAGE_CREDIT: Final = Query(
 PAGE_ATTEMPT: Final = Query(
     PageAttempt,
     """
-    select a.attempt, a.last3, a.accepted_at, a.session_id,
-           f.value_date as value_on, c.ready_at, b.rail, b.profile
+    select a.last3, f.value_date as value_on, f.sent_at, c.ready_at, b.rail, b.profile
     from payment_attempt a
     join lateral (
       select ready_at, from_bank_account_id from credit
       where company_id = a.company_id and credit_id = a.credit_id limit 1) c on true
     left join lateral (
-      select value_date from bank_file
+      select value_date, sent_at from bank_file
       where company_id = a.company_id and bank_file_id = a.bank_file_id limit 1) f on true
     left join lateral (
       select rail, profile from bank_account
@@ -150,17 +144,6 @@ STEPS: Final = Query(
     order by event_id desc limit %(maximum)s
     """,
     never_null=("to_state",),
-)
-REFUSED_ACCOUNT: Final = Query(
-    int,
-    """
-    select attempt::int from payment_attempt
-    where company_id = %(company_id)s and credit_id = %(credit_id)s
-      and outcome in ('returned', 'rejected')
-      and account_index = any(%(account_indexes)s::bytea[])
-    limit 1
-    """,
-    never_null=("attempt",),
 )
 
 
@@ -185,28 +168,16 @@ async def steps_of(
     return await STEPS.all(tx, company_id=company_id, credit_id=credit_id, maximum=TIMELINE_LENGTH)
 
 
-async def was_refused(
-    tx: OpensTransactions | Transaction,
-    company_id: CompanyId,
-    credit_id: CreditId,
-    account_indexes: list[bytes],
-) -> bool:
-    """Whether the bank already gave this credit's money back from this very account."""
-    found = await REFUSED_ACCOUNT.first(
-        tx, company_id=company_id, credit_id=credit_id, account_indexes=account_indexes
-    )
-    return found is not None
+def expected_on(attempt: PageAttempt, at: datetime) -> date | None:
+    """The day on which the money arrives, by the bank's calendar; None where no bank is known.
 
-
-def expected(attempt: PageAttempt) -> Expected | None:
-    """By the bank's calendar: of the attempt's file, or of the next one if it has none yet."""
-    if attempt.rail is None:
+    Of the attempt's file, or of the next one if it has none yet. `at`: business time.
+    """
+    profile = PROFILES.get(attempt.profile or attempt.rail or "")
+    if profile is None:
         return None
-    profile = profile_of(attempt.rail, attempt.profile)
-    arrives = attempt.value_on
-    if arrives is None:
-        if attempt.ready_at is None:
-            return None
-        arrives = value_date(profile, next_cut_off(profile, attempt.ready_at))
-    settled = settled_at(profile, arrives)
-    return Expected(arrives, settled.date())
+    if attempt.value_on is not None:
+        return debited_on(profile, attempt.value_on, attempt.sent_at or at)
+    if attempt.ready_at is None:
+        return None
+    return value_date(profile, next_cut_off(profile, max(at, attempt.ready_at)))

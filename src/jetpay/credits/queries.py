@@ -6,11 +6,11 @@ from uuid import UUID
 
 from jetpay.base.ids import BankAccountId, BankFileId, CompanyId, ContactId, CreditId
 from jetpay.base.refusals import NotFound
-from jetpay.credits.model import State
+from jetpay.credits.model import Held, State
 from jetpay.db.pool import Database
 from jetpay.db.rows import Query
 from jetpay.rails.fail_reasons import FAIL_REASONS
-from jetpay.rails.profiles import PROFILES, RAILS, next_cut_off, value_date
+from jetpay.rails.profiles import PROFILES, RAILS, debited_on, next_cut_off, value_date
 from jetpay.rails.rail import fold_to_ascii
 
 
@@ -51,6 +51,7 @@ class CreditView:
     gate: str | None
     bank_file: BankFileId | None
     value_date: date | None
+    sent_at: datetime | None
     rail: str
     profile: str | None
     account_state: str
@@ -62,6 +63,8 @@ class CreditView:
         if self.state in (State.REQUESTED, State.ACTION_REQUIRED):
             return "payee"
         if self.state is State.INITIATED:
+            if self.held == Held.POSSIBLE_DUPLICATE:
+                return "approval"
             if self.held is not None or self.account_state != "live":
                 return "held"
             filled, ready = self.filled_until, self.ready_at
@@ -78,10 +81,12 @@ class CreditView:
 
     def expected_on(self, at: datetime) -> date | None:
         """The day on which the payee's bank has the money, as far as it can be said."""
-        if self.value_date is not None and self.state in (State.PROCESSING, State.COMPLETED):
-            return self.value_date
         profile = PROFILES.get(self.profile or self.rail)
-        if self.waiting_for != "bank_file" or profile is None:
+        if profile is None:
+            return None
+        if self.value_date is not None and self.state in (State.PROCESSING, State.COMPLETED):
+            return debited_on(profile, self.value_date, self.sent_at or at)
+        if self.waiting_for != "bank_file":
             return None
         return value_date(profile, next_cut_off(profile, max(at, self.ready_at or at)))
 
@@ -129,7 +134,7 @@ VIEWS = Query(
       c.repairs_left, c.held, c.fail_reason, c.cancel_reason,
       c.decline_reason, c.possible_duplicate_of, c.created_at, c.accepted_at, c.ready_at,
       c.filed_at, c.completed_at, c.returned_at, a.reference, a.gate, a.bank_file_id as bank_file,
-      f.value_date, b.rail, b.profile, b.state as account_state,
+      f.value_date, f.sent_at, b.rail, b.profile, b.state as account_state,
       b.filled_until
     from unnest(%(identifiers)s::uuid[]) with ordinality as wanted(credit_id, position)
     join lateral (
@@ -144,7 +149,7 @@ VIEWS = Query(
       where company_id = %(company_id)s and credit_id = c.credit_id
         and attempt = c.attempt limit 1) a on true
     left join lateral (
-      select value_date from bank_file
+      select value_date, sent_at from bank_file
       where company_id = %(company_id)s and bank_file_id = a.bank_file_id limit 1) f on true
     join lateral (
       select rail, profile, state, filled_until from bank_account

@@ -35,6 +35,25 @@ class Final(Conflict):
     sentence = "This credit is {state}; its link can no longer be changed."
 
 
+class NotHeld(Conflict):
+    """There is nothing to release."""
+
+    code = "not_held"
+    title = "The credit is not held"
+    sentence = "Credit {identifier} is {state} and not held; there is nothing to release."
+
+
+class FundsNotBack(Conflict):
+    """Money goes out again only after it came back."""
+
+    code = "funds_not_back"
+    title = "The returned money is not back"
+    sentence = (
+        "Credit {identifier} waits for its returned money, which no statement has shown yet;"
+        " it can be cancelled."
+    )
+
+
 class ExternalIdTaken(Conflict):
     """`external_id` is unique in a company."""
 
@@ -101,12 +120,12 @@ class CurrencyMismatch(Refusal):
 
 
 class SameDetails(Refusal):
-    """A repair needs other details than those the bank refused."""
+    """A repair needs other details than those that could not be paid."""
 
     code = "same_details"
     status = 422
-    title = "The same account again"
-    sentence = "The bank could not pay into this account; please enter another one."
+    title = "The same details again"
+    sentence = "These details could not be paid before; please enter others."
 
 
 class UnlocksUsedUp(Conflict):

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jetpay.base.ids import BankAccountId, CompanyId, ContactId, TokenId
-from jetpay.base.refusals import Forbidden, Unauthorized
+from jetpay.base.refusals import Unauthorized
 from jetpay.companies.questions import PreparedQuestion, add_question
+from jetpay.companies.refusals import LacksScope
 from jetpay.credits.attempts import Acceptance, AcceptedDetails, open_attempt
 from jetpay.credits.cutoffs import arm_cutoff
+from jetpay.credits.holds import hold_duplicates
 from jetpay.credits.intake import Made, NewCredit, intake, metadata_text
 from jetpay.credits.model import State
 from jetpay.credits.refusals import (
@@ -226,6 +228,7 @@ async def create_to_account(
     if not inserted:
         raise NothingMade(None)
     await _first_attempt(tx, company_id, item, target, vault=vault, at=at)
+    await hold_duplicates(tx, company_id, [item.credit_id])
     await arm_cutoff(tx, company_id, source.bank_account_id, at=at)
     _tell(tx, company_id, token_id, item, at=at)
 
@@ -259,7 +262,7 @@ async def _check_token(
     if token is None:
         raise Unauthorized
     if not token.may_pay_accounts:
-        raise Forbidden
+        raise LacksScope(scope="credits and bank_accounts")
     if token.max_amount is not None and item.request.amount > token.max_amount:
         raise TokenLimit(limit="max_amount")
     if token.max_per_day is not None:
@@ -336,6 +339,6 @@ async def _first_attempt(
         details=details,
         evidence=Acceptance(gate=GATE_NONE),
         to_bank_account_id=target.bank_account_id,
-        at=at,
+        accepted_at=at,
     )
     await post(tx, company_id, [birth_transfer(credit, at)])

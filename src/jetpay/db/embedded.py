@@ -6,6 +6,7 @@ lock files and, only where PostgreSQL cannot reach the wheel, `binaries/`. As ro
 inside what belongs to PostgreSQL's user: a link planted there would lead us anywhere.
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -32,6 +33,7 @@ from jetpay.db.postgres_account import (
     ServerRefused,
     binaries,
     open_own,
+    unusable,
     write_own,
 )
 from jetpay.security.secrets import Secret
@@ -83,13 +85,6 @@ ACCESS: Final = """\
 local all all scram-sha-256
 local replication jetpay_super scram-sha-256
 """
-PROCESSES: Final = """\
-for process in /proc/[0-9]*; do
-    read -r name < "$process/comm" && [ "$name" = postgres ] || continue
-    [ "$(readlink "$process/cwd")" = "$1" ] && echo "${process#/proc/}"
-done
-[ -e /proc/self/cwd ]
-"""
 
 
 class EmbeddedServer:
@@ -102,6 +97,7 @@ class EmbeddedServer:
         self._account = account
         self._durable = durable
         self._users: int | None = None
+        self._start_lock = -1
         self._pid = os.getpid()
 
     @classmethod
@@ -187,8 +183,11 @@ class EmbeddedServer:
             raise ServerRefused(
                 'JETPAY_DATA_DIR may not contain any of " $ ` \\ , or a line break.'
             )
-        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = self.data_dir.stat()
+        try:
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = self.data_dir.stat()
+        except OSError as error:
+            raise ServerRefused(unusable(self.data_dir, error)) from None
         if found.st_uid != os.geteuid():
             raise ServerRefused(
                 f"{self.data_dir} belongs to user {found.st_uid}: start Jetpay as that user, or"
@@ -196,6 +195,8 @@ class EmbeddedServer:
             )
         if found.st_mode & 0o022:
             raise ServerRefused(f"{self.data_dir} may be written by others: chmod go-w it.")
+        if not os.access(self.data_dir, os.W_OK | os.X_OK):
+            raise ServerRefused(unusable(self.data_dir, PermissionError(errno.EACCES)))
         self.data_dir.chmod(0o700 if self._account.is_us else 0o711)
 
     @contextmanager
@@ -203,6 +204,7 @@ class EmbeddedServer:
         lock = open_own(self.data_dir / "start.lock", os.O_RDWR)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            self._start_lock = lock
             yield
         finally:
             os.close(lock)
@@ -261,7 +263,7 @@ class EmbeddedServer:
 
     def _clear_the_way(self, *, end_living: bool) -> None:
         """What a crash left: processes of a killed server, or the pid of somebody else."""
-        living = self._processes()
+        living = self._account.servers_in(self._cluster)
         if not living:
             (self._cluster / "postmaster.pid").unlink(missing_ok=True)
             (self._socket_folder() / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
@@ -269,25 +271,14 @@ class EmbeddedServer:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
 
-    def _processes(self) -> list[int]:
-        """`postgres` processes that work in our cluster. Asked as PostgreSQL's user, who may
-        look where root in a container may not, and whose processes alone can be found.
-        """
-        with tempfile.TemporaryFile() as found:
-            look = ["/bin/sh", "-c", PROCESSES, "sh", self._cluster]
-            if self._account.run(look, output=found.fileno()) != 0:
-                raise ServerRefused(f"/proc cannot be read: what holds {self._cluster}?")
-            found.seek(0)
-            return [int(line) for line in found.read().split() if line.isdigit()]
-
     def _make_cluster(self, postgres: Path) -> None:
         if self._cluster.exists():
             self._check_cluster()
             return
-        for broken_off in self.data_dir.glob("postgres.new-*"):
-            shutil.rmtree(broken_off, ignore_errors=True)
-        # Never the same name again: an initdb whose parent was killed may still write there.
-        fresh = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=self.data_dir))
+        fresh = self.data_dir / "postgres.new"
+        if fresh.exists():
+            shutil.rmtree(fresh)  # what an initdb left that was broken off
+        fresh.mkdir(mode=0o700)
         self._check_reachable(self._account.own(fresh))
         password = secrets.token_urlsafe(32)
         write_own(self._password_file("super"), password)
@@ -302,6 +293,8 @@ class EmbeddedServer:
                 *(() if self._durable else ("--no-sync",)),
             ],
             output=(log := open_own(self.log, os.O_WRONLY | os.O_APPEND)),
+            # It outlives us when we are killed, and then keeps out whoever would begin anew.
+            keep_open=[self._start_lock],
         )
         os.close(log)
         for_initdb.unlink()
@@ -362,8 +355,15 @@ class EmbeddedServer:
         return settings
 
     def _make_roles(self) -> None:
-        """Owner, program and database, each if it is missing; passwords as in the files."""
+        """Database, owner and program, each if it is missing; passwords as in the files.
+
+        Nobody gets in before all is done: who is let in is what tells that it was.
+        """
         with psycopg.connect(self.dsn("super", "postgres").reveal(), autocommit=True) as connection:
+            known = connection.execute("select 1 from pg_database where datname = %s", [DATABASE])
+            if not known.fetchone():
+                connection.execute("create database jetpay")
+        with psycopg.connect(self.dsn("super", "postgres").reveal()) as connection:
             for role in ROLES[1:]:
                 if not self._password_file(role).exists():
                     write_own(self._password_file(role), secrets.token_urlsafe(32))
@@ -382,9 +382,7 @@ class EmbeddedServer:
                         verifier=sql.Literal(verifier.decode()),
                     )
                 )
-            known = connection.execute("select 1 from pg_database where datname = %s", [DATABASE])
-            if not known.fetchone():
-                connection.execute("create database jetpay owner jetpay_owner")
+            connection.execute("alter database jetpay owner to jetpay_owner")
             connection.execute("revoke all on database jetpay, postgres, template1 from public")
             connection.execute("grant connect on database jetpay to jetpay_app")
 

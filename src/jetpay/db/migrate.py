@@ -32,6 +32,15 @@ BOOKKEEPING = """
         applied_at timestamptz not null
     )
 """
+ALONE = "lock table schema_migration in share row exclusive mode"
+LACKS_RIGHTS = """
+    select exists (
+        select from pg_roles app, pg_class c
+        where app.rolname = 'jetpay_app' and c.oid = to_regclass('schema_migration')
+          and not has_table_privilege(app.oid, c.oid, 'select')
+          and pg_has_role(c.relowner, 'usage'))
+"""
+"""The program's role was made after the tables, and we may give it its rights."""
 
 
 class MigrationRefused(Exception):
@@ -43,6 +52,18 @@ def available() -> dict[str, str]:
     folder = files("jetpay.db") / "migrations"
     found = {file.name: file for file in folder.iterdir() if file.name.endswith(".sql")}
     return {name.removesuffix(".sql"): found[name].read_text("utf-8") for name in sorted(found)}
+
+
+def rights() -> str:
+    """The SQL that gives the role of the running program what it needs."""
+    return (files("jetpay.db") / "rights.sql").read_text("utf-8")
+
+
+async def has_program_role(dsn: Secret[str] | str) -> bool:
+    """Whether there is a role to run as that is not the tables' owner."""
+    async with await _connect(dsn) as connection:
+        found = await connection.execute("select from pg_roles where rolname = 'jetpay_app'")
+        return await found.fetchone() is not None
 
 
 async def pending(dsn: Secret[str] | str) -> list[str]:
@@ -73,11 +94,16 @@ async def _apply_next(dsn: Secret[str] | str) -> list[str]:
     """All missing files in one transaction, up to one that must run outside, or that one."""
     async with await _connect(dsn) as connection:
         if not await _missing(connection):
+            lacks = await connection.execute(LACKS_RIGHTS)
+            if (await lacks.fetchone() or [False])[0]:
+                async with connection.transaction():
+                    await connection.execute(ALONE)
+                    await connection.execute(rights().encode())
             return []
         with suppress(*CREATED_MEANWHILE):
             await connection.execute(BOOKKEEPING)
         async with connection.transaction():
-            await connection.execute("lock table schema_migration in share row exclusive mode")
+            await connection.execute(ALONE)
             await connection.execute(LOCK_TIMEOUT)
             texts = available()
             missing = await _missing(connection)
@@ -92,6 +118,7 @@ async def _apply_next(dsn: Secret[str] | str) -> list[str]:
                     "insert into schema_migration (name, digest, applied_at) values (%s, %s, %s)",
                     (name, _digest(texts[name]), SystemClock().now()),
                 )
+            await connection.execute(rights().encode())
     return step
 
 

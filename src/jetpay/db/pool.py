@@ -173,6 +173,22 @@ def describe_error(error: BaseException) -> dict[str, str | None]:
     }
 
 
+def why_unreachable(error: psycopg.Error) -> str:
+    """Half a sentence for the operator: what the server says, if one does.
+
+    Only the server's own words, which name role and database. Of the rest of the text parts may
+    come from a mistyped connection string, even of its password.
+    """
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return "the role may not use Jetpay's tables: run 'jetpay migrate' as their owner"
+    if error.sqlstate is not None:
+        return f"it fails with SQLSTATE {error.sqlstate}"
+    _, is_said, words = str(error).rpartition("FATAL:")
+    if is_said:
+        return f"it says '{words.strip().partition(chr(10))[0]}'"
+    return "no server answers there; is it up, the address right?"
+
+
 def scrub(error: psycopg.Error) -> None:
     """Take values of rows out of an error's text, in case somebody prints it all the same.
 

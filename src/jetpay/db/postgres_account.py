@@ -6,6 +6,7 @@ import pwd
 import shutil
 import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +21,13 @@ ENVIRONMENT_OF_ROOT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL":
 ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 """All that PostgreSQL sees of our environment, which holds root keys."""
 PRIVATE: Final = 0o700
+SERVERS: Final = """\
+for process in /proc/[0-9]*; do
+    read -r name < "$process/comm" && [ "$name" = postgres ] || continue
+    [ "$(readlink "$process/cwd")" = "$1" ] && echo "${process#/proc/}"
+done
+[ -e /proc/self/cwd ]
+"""
 
 
 class ServerRefused(Exception):
@@ -53,8 +61,13 @@ class Account:
             " make it, start Jetpay as an ordinary user, or set JETPAY_DATABASE_URL."
         )
 
-    def run(self, command: Sequence[object], output: int = subprocess.DEVNULL) -> int:
-        """The exit code. The child gets nothing of ours but `output`, an open file."""
+    def run(
+        self,
+        command: Sequence[object],
+        output: int = subprocess.DEVNULL,
+        keep_open: Sequence[int] = (),
+    ) -> int:
+        """The exit code. The child gets nothing of ours but these open files."""
         try:
             return subprocess.run(
                 [str(part) for part in command],
@@ -64,6 +77,7 @@ class Account:
                 env=ENVIRONMENT,
                 cwd="/",
                 umask=0o077,
+                pass_fds=keep_open,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -71,6 +85,16 @@ class Account:
             ).returncode
         except PermissionError:
             return -1
+
+    def servers_in(self, cluster: Path) -> list[int]:
+        """`postgres` processes that work there. Asked as PostgreSQL's user, who may look where
+        root in a container may not, and whose processes alone can be found.
+        """
+        with tempfile.TemporaryFile() as found:
+            if self.run(["/bin/sh", "-c", SERVERS, "sh", cluster], output=found.fileno()) != 0:
+                raise ServerRefused(f"/proc cannot be read: what holds {cluster}?")
+            found.seek(0)
+            return [int(line) for line in found.read().split() if line.isdigit()]
 
     def own(self, path: Path) -> Path:
         """Give it what we made for it."""
@@ -104,6 +128,15 @@ def binaries(data_dir: Path, account: Account) -> Path:
             path.chmod(0o755)
         fresh.rename(copy)
     return copy / bin_folder
+
+
+def unusable(data_dir: Path, error: OSError) -> str:
+    """The sentence about a data directory that cannot be made, entered or written."""
+    why = os.strerror(error.errno or 0)
+    return (
+        f"{data_dir} cannot be used ({why}): set JETPAY_DATA_DIR to a folder that Jetpay's user may"
+        " make or write."
+    )
 
 
 def open_own(path: Path, flags: int) -> int:

@@ -5,7 +5,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Thread
 from typing import Any, Final
 
-from jetpay.receiver import EventsMissing, Keys, NotGenuine, Receiver, new_events
+from jetpay.receiver import (
+    EventsMissing,
+    Headers,
+    Keys,
+    KeysUnavailable,
+    NotGenuine,
+    Receiver,
+    new_events,
+)
 
 MAXIMUM_BYTES: Final = 1_000_000
 API_KEY_HEADER: Final = "X-API-Key"
@@ -20,7 +28,7 @@ class Inbox:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 size = min(int(self.headers["Content-Length"]), MAXIMUM_BYTES)
-                status = inbox.take(self.rfile.read(size), self.headers.get)
+                status = inbox.take(self.rfile.read(size), self.headers)
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -47,17 +55,17 @@ class Inbox:
         self._receiver = Receiver(keys, company=company)
         self._api_key = api_key
 
-    def take(self, body: bytes, header: Callable[[str], str | None]) -> int:
+    def take(self, body: bytes, headers: Headers) -> int:
         """The status to answer."""
         with self._came:
-            if self._receiver is None or header(API_KEY_HEADER) != self._api_key:
+            if self._receiver is None or headers.get(API_KEY_HEADER) != self._api_key:
                 self.problems.append("a delivery came without our API key")
                 return 401
             last = self.events[-1]["id"] if self.events else 0
             try:
-                delivery = self._receiver.verify(header("Authorization"), body)
+                delivery = self._receiver.verify(headers, body)
                 fresh = new_events(last, delivery.events)
-            except (NotGenuine, EventsMissing) as problem:
+            except (NotGenuine, KeysUnavailable, EventsMissing) as problem:
                 self.problems.append(str(problem))
                 return 401
             self.events += fresh

@@ -37,8 +37,9 @@ from jetpay.services import DEMO_QUESTION, Services, open_services
 from jetpay.settings import Settings
 
 USUAL_PORT: Final = 8080
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 15.0
+SUPPORT_CONTACT: Final = "payments@lighthouse.example"
 LOG: Final = "jetpay.log"
 LOG_LINES: Final = 15
 
@@ -99,7 +100,13 @@ async def _cast(services: Services, seeds: Seeds) -> Cast:
         company_name=COMPANY_NAME,
     )
     await create_company(
-        services.db, company_id, name=COMPANY_NAME, question=question, sandbox=True, now=now
+        services.db,
+        company_id,
+        name=COMPANY_NAME,
+        question=question,
+        sandbox=True,
+        support_contact=SUPPORT_CONTACT,
+        now=now,
     )
     account = await add_company_account(
         services.db,
@@ -178,8 +185,14 @@ def _show_what_to_click(
     tell.plain(f"  a payment for you   {link}")
     tell.plain(f"  {DEMO_QUESTION} {cast.seeds.answer}")
     tell.plain(f"  the API's reference {reference}")
+    tell.plain(f"  a sandbox token     {cast.token}")
     tell.plain("\nCtrl-C ends the demo and throws everything away.")
-    return {"link": link, "answer": cast.seeds.answer, "docs": reference}
+    return {
+        "link": link,
+        "answer": cast.seeds.answer,
+        "docs": reference,
+        "token": cast.token,  # of a company that is thrown away, and no money ever moves
+    }
 
 
 def _wait() -> None:

@@ -10,7 +10,7 @@ from jetpay.demo.inbox import Inbox
 from jetpay.demo.tell import Teller
 
 COMPANY_NAME: Final = "Lighthouse Supplies"
-WEBHOOK_SECONDS: Final = 20.0
+WEBHOOK_SECONDS: Final = 60.0
 DAYS_AT_MOST: Final = 15
 """Business days, weekends and holidays until no bank may return a payment any more."""
 API_KEY: Final = "the-company-chose-this"
@@ -88,7 +88,7 @@ class Story:
         asked = {
             "amount": 10000,
             "statement": "Invoice 1042",
-            "note": "Thank you for the lamp",
+            "note": "lamps, October",
             "from_bank_account": self._cast.bank_account,
             "contact_id": contact,
         }
@@ -133,7 +133,7 @@ class Story:
         self._status(identifier)
         self._tell.step("The days pass in which a bank may return a payment: it is settled")
         for _ in range(DAYS_AT_MOST):
-            self._quietly("POST", "/sandbox/advance", {"days": 1})
+            self._api("POST", "/sandbox/advance", {"days": 1})
             if self._quietly("GET", f"/transaction/{identifier}/status").value["state"] == (
                 "completed"
             ):

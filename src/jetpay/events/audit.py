@@ -7,7 +7,7 @@ from jetpay.base.ids import CompanyId, uuid7
 from jetpay.db.rows import Command
 from jetpay.db.transactions import Transaction
 from jetpay.events.model import Actor, ActorKind
-from jetpay.security.audit_chain import AuditEntry, Named, canonical_entry
+from jetpay.security.audit_entry import AuditEntry, Named, canonical_entry
 
 VIA = {
     ActorKind.TOKEN: "api",
@@ -31,7 +31,7 @@ async def audit(
     act: str,
     by: Actor,
     object_type: str,
-    object_id: UUID,
+    object_id: UUID | str,
     at: datetime,
 ) -> None:
     """Take down an act that no event tells of, as the showing of a link. `at`: real time."""

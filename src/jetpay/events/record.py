@@ -44,6 +44,9 @@ RECORD = Command(
 class _Queue:
     drafts: list[Draft] = field(default_factory=list)
 
+    def announce(self) -> None:
+        announce({draft.company_id for draft in self.drafts})
+
     async def flush(self, tx: Transaction) -> None:
         drafts = self.drafts
         inserted = await RECORD.run(
@@ -78,6 +81,6 @@ def record(tx: Transaction, *drafts: Draft) -> None:
     queue = _QUEUES.get(tx)
     if queue is None:
         queue = _QUEUES[tx] = _Queue()
-        tx.after_commit(announce)
+        tx.after_commit(queue.announce)
     queue.drafts.extend(drafts)
     tx.at_commit(queue.flush, key=_KEY)

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 from weakref import WeakSet
 
 import psycopg
@@ -15,18 +17,25 @@ import structlog
 from jetpay.base.ids import CompanyId
 from jetpay.base.refusals import Busy, RateLimited
 from jetpay.db.pool import Database, describe_error
-from jetpay.db.rows import Command, Query
+from jetpay.db.rows import Query
 
 WAITING_CALLS: Final = 2_000
 WAITING_CALLS_PER_COMPANY: Final = 20
 ASK_EVERY_SECONDS: Final = 1.0
 NOTICE_EVERY_SECONDS: Final = 0.05
 """At most so often a process sends a notice: each takes a lock that all commits share."""
+COMPANIES_PER_NOTICE: Final = 200
+"""PostgreSQL takes less than 8,000 bytes."""
 ASK_AT_MOST_EVERY_SECONDS: Final = 0.02
 RECONNECT_SECONDS: Final = 1.0
 
 LISTEN: Final = "listen jetpay_event"
-NOTIFY = Command("notify jetpay_event")
+UNLISTEN: Final = "unlisten *"
+NOTIFY = Query(
+    int,
+    "select length(pg_notify('jetpay_event', %(companies)s)::text) as said",
+    never_null=("said",),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +71,41 @@ class Wake:
         self.version = 0
         """Grows with every sign that there may be something new."""
         self._signs: set[asyncio.Event] = set()
+        self._news: set[CompanyId] | None = None
         self._listener: asyncio.Task[None] | None = None
         self._asker: asyncio.Task[None] | None = None
         self._notifier: asyncio.Task[None] | None = None
-        self._is_unsaid = False
+        self._unsaid: set[CompanyId] = set()
+        self._said_at = -NOTICE_EVERY_SECONDS
         self._is_closed = False
         _PROCESS.add(self)
 
-    def sign(self) -> None:
-        """Wake this process alone."""
+    def sign(self, companies: Collection[CompanyId] = ()) -> None:
+        """Wake this process alone; `companies`: those with something new."""
         self.version += 1
+        if self._news is not None:
+            self._news.update(companies)
         for event in self._signs:
             event.set()
 
-    def announce(self) -> None:
-        """Wake this process now, and the others by a notice soon after."""
-        self.sign()
-        self._is_unsaid = True
+    def may_tell(self) -> bool:
+        """Whether a statement may carry the notice itself: none went out just now."""
+        return not self._unsaid and time.monotonic() - self._said_at >= NOTICE_EVERY_SECONDS
+
+    def announce(self, companies: Collection[CompanyId], *, is_told: bool = False) -> None:
+        """Wake this process now, and the others by a notice soon after, unless they were told."""
+        self.sign(companies)
+        if is_told:
+            self._said_at = time.monotonic()
+            return
+        self._unsaid.update(companies)
         if not self._is_closed and (self._notifier is None or self._notifier.done()):
             self._notifier = asyncio.create_task(self._say())
+
+    def take_news(self) -> set[CompanyId]:
+        """The companies of all signs since the last call; kept once somebody has called."""
+        news, self._news = self._news or set(), set()
+        return news
 
     async def heard(self, version: int, seconds: float) -> None:
         """Returns when `version` is outdated, or after `seconds`; for loops over the database."""
@@ -147,21 +172,25 @@ class Wake:
                 async with self._db.connection() as connection:
                     await connection.execute(LISTEN)
                     try:
-                        async for _ in connection.notifies():
-                            self.sign()
+                        async for notice in connection.notifies():
+                            self.sign(_companies(notice.payload))
                     finally:
                         # A connection that listens must not go back into the pool.
-                        await connection.close()
+                        with contextlib.suppress(psycopg.Error):
+                            await connection.execute(UNLISTEN)
             except (psycopg.Error, psycopg_pool.PoolTimeout, OSError) as error:
                 log.warning("listening_failed", **describe_error(error))
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _say(self) -> None:
-        while self._is_unsaid:
-            self._is_unsaid = False
+        while self._unsaid:
+            await asyncio.sleep(self._said_at + NOTICE_EVERY_SECONDS - time.monotonic())
+            self._said_at = time.monotonic()
+            unsaid, self._unsaid = list(self._unsaid), set()
             with contextlib.suppress(psycopg.Error, psycopg_pool.PoolTimeout, OSError):
-                await NOTIFY.run(self._db)
-            await asyncio.sleep(NOTICE_EVERY_SECONDS)
+                for start in range(0, len(unsaid), COMPANIES_PER_NOTICE):
+                    some = unsaid[start : start + COMPANIES_PER_NOTICE]
+                    await NOTIFY.one(self._db, companies=",".join(each.hex for each in some))
 
     async def _ask(self) -> None:
         """One query for all who wait, at every sign and every second."""
@@ -185,7 +214,23 @@ _PROCESS: WeakSet[Wake] = WeakSet()
 """Those of this process: who records an event knows none of them."""
 
 
-def announce() -> None:
-    """Events were committed; called by what records them, after the commit."""
+def may_tell() -> bool:
+    """Whether a statement that records events may tell other processes of them itself."""
+    return all(wake.may_tell() for wake in list(_PROCESS))
+
+
+def announce(companies: Collection[CompanyId], *, is_told: bool = False) -> None:
+    """Events of theirs were committed; called by what records them, after the commit.
+
+    `is_told`: their own statement carried the notice.
+    """
     for wake in list(_PROCESS):
-        wake.announce()
+        wake.announce(companies, is_told=is_told)
+
+
+def _companies(payload: str) -> set[CompanyId]:
+    """Those that a notice names; none where somebody else sent it."""
+    try:
+        return {CompanyId(UUID(hex=each)) for each in payload.split(",")}
+    except ValueError:
+        return set()

@@ -26,7 +26,6 @@ class Transfer:
     credit_id: CreditId | None = None
     attempt: int | None = None
     bank_file_id: BankFileId | None = None
-    corrects: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +38,11 @@ POST = Query(
     _Posted,
     """
     insert into transfer (company_id, cause, line, debit_account, credit_account, amount,
-                          currency, credit_id, attempt, bank_file_id, corrects, at)
+                          currency, credit_id, attempt, bank_file_id, at)
     select %(company_id)s, t.* from unnest(%(causes)s::text[], %(lines)s::smallint[],
         %(debits)s::text[], %(credits)s::text[], %(amounts)s::bigint[], %(currencies)s::text[],
         %(credit_ids)s::uuid[], %(attempts)s::smallint[], %(files)s::uuid[],
-        %(corrections)s::text[], %(ats)s::timestamptz[]) as t
+        %(ats)s::timestamptz[]) as t
     on conflict do nothing
     returning cause, line
     """,
@@ -69,7 +68,6 @@ async def post(tx: Transaction, company_id: CompanyId, transfers: Sequence[Trans
         credit_ids=[t.credit_id for t in transfers],
         attempts=[t.attempt for t in transfers],
         files=[t.bank_file_id for t in transfers],
-        corrections=[t.corrects for t in transfers],
         ats=[t.at for t in transfers],
     )
     fresh = {(row.cause, row.line) for row in posted}

@@ -88,6 +88,12 @@ def read_details(
     )
 
 
+def same_details(field: str, language: Language) -> Problems:
+    """Why what was typed cannot be paid once more, by the field that has to change."""
+    problems = {field: language.say(sentences.SAME_DETAILS[field])}
+    return {"account_number": language.say(sentences.TYPE_AGAIN)} | problems
+
+
 def indexes_of(keyring: Keyring, company_id: UUID, details: AcceptedDetails) -> list[bytes]:
     """Every blind index that an equal account may have been given."""
     parts = _index_parts(account_of(details))

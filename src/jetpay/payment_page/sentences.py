@@ -24,7 +24,6 @@ class Message:
     sentences: tuple[str, ...]
 
 
-SENT_BACK: Final = mark("The bank sent the payment back.")
 REPAIRS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "account_closed": mark("The bank says that this account is closed."),
@@ -66,13 +65,24 @@ GONE: Final[Mapping[State, Message]] = MappingProxyType(
 )
 REPAIR_LAPSED: Final = Message(
     mark("The time for new bank details is over"),
-    (mark("The payment came back and can no longer be corrected here."), ASK_THEM),
+    (mark("The payment could not be made and can no longer be corrected here."), ASK_THEM),
 )
 REISSUED: Final = Message(
     mark("There is a newer link"),
     (
         mark("{company} sent a new link for this payment, and this one no longer works."),
         mark("Please open the newest message, or ask {company} for it."),
+    ),
+)
+REMOVED: Final = Message(
+    mark("This link is no longer used"),
+    (mark("What belonged to it was removed."), ASK_THEM),
+)
+LOCKED_AND_FAILED: Final = Message(
+    mark("This link is locked"),
+    (
+        mark("There were too many wrong answers, so nobody can answer any more."),
+        mark("The payment could not be made. Please ask {company} what happens next."),
     ),
 )
 LOCKED: Final = Message(
@@ -152,6 +162,7 @@ TIMELINE: Final[Mapping[State, str]] = MappingProxyType(
     }
 )
 TO_BANK_AGAIN: Final = mark("The payment is being prepared for the bank again")
+DETAILS_NEEDED: Final = mark("New bank details are needed")
 
 LOOK_AGAIN: Final = mark(
     "Something has changed since you looked at this page. Nothing was accepted; please look again."
@@ -167,9 +178,21 @@ TAKEN: Final = mark(
     "The payment was accepted in another browser a moment ago. Please answer the question to see"
     " where it is, and ask {company} if that was not you."
 )
-SAME_ACCOUNT: Final = mark(
-    "The bank already sent the payment back from this account; please enter a different one."
+SAME_DETAILS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "account_number": mark(
+            "The bank could not pay into this account; please enter a different one."
+        ),
+        "account_type": mark(
+            "The bank could not pay into this kind of account; please choose the other kind, or"
+            " enter a different account."
+        ),
+        "holder_name": mark(
+            "The bank's file cannot hold this name; please write it with the letters A to Z."
+        ),
+    }
 )
+"""By the field that has to change."""
 NO_HOLDER: Final = mark("Please enter the name of the account holder.")
 NOT_EQUAL: Final = mark("The two account numbers are not equal; please type both again.")
 TYPE_AGAIN: Final = mark("Please type the account number again.")

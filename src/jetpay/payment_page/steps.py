@@ -12,7 +12,7 @@ from jetpay.credits.page_queries import (
     FOLLOWING,
     Moved,
     PageAttempt,
-    expected,
+    expected_on,
     last_attempt,
     steps_of,
 )
@@ -65,7 +65,7 @@ class Steps:
             case Step.GONE:
                 response = self._gone(visit, asked, shown)
             case Step.LOCKED:
-                response = self._message(sentences.LOCKED, asked, shown, status=LOCKED)
+                response = self._locked(visit, asked, shown)
             case Step.QUESTION:
                 response = self._question(visit, asked, shown, status)
             case Step.STATUS:
@@ -78,7 +78,7 @@ class Steps:
 
     def locked(self, visit: Visit, asked: Asked) -> Response:
         """The link was locked by this very answer, or by somebody else's."""
-        return self._message(sentences.LOCKED, asked, self._frame(visit, asked), status=LOCKED)
+        return self._locked(visit, asked, self._frame(visit, asked))
 
     def reissued(self, visit: Visit, asked: Asked) -> Response:
         """The link has a younger sister."""
@@ -115,10 +115,19 @@ class Steps:
     ) -> Response:
         return self._pages.message(message, asked, **{**shown, **how})
 
+    def _locked(self, visit: Visit, asked: Asked, shown: Mapping[str, Any]) -> Response:
+        # The link of an ended credit cannot be unlocked, so the page says how it ended.
+        has_failed = visit.credit.state is State.FAILED
+        message = sentences.LOCKED_AND_FAILED if has_failed else sentences.LOCKED
+        return self._message(message, asked, shown, status=LOCKED)
+
     def _gone(self, visit: Visit, asked: Asked, shown: Mapping[str, Any]) -> Response:
-        message = sentences.GONE[visit.state]
-        if visit.credit.state is State.ACTION_REQUIRED:
+        if visit.credit.is_erased:
+            message = sentences.REMOVED
+        elif visit.credit.state is State.ACTION_REQUIRED:
             message = sentences.REPAIR_LAPSED
+        else:
+            message = sentences.GONE[visit.state]
         return self._message(message, asked, shown, status=GONE)
 
     def _question(
@@ -162,7 +171,8 @@ class Steps:
         if credit.state is not State.ACTION_REQUIRED or credit.expires_at is None:
             return None
         attempt = await self._last_attempt(visit)
-        reason = sentences.REPAIRS.get(credit.fail_reason or "", sentences.SENT_BACK)
+        unusable = sentences.REPAIRS["details_invalid"]
+        reason = sentences.REPAIRS.get(credit.fail_reason or "", unusable)
         return {
             "sentence": language.say(reason),
             "last3": attempt.last3 if attempt else "",
@@ -221,7 +231,7 @@ class Steps:
             amount=language.money(credit.amount, credit.currency),
             statement=credit.statement,
             account=attempt,
-            expected_on=_expected_on(credit.state, attempt, language),
+            expected_on=_expected_on(visit, attempt, language),
             timeline=[_entry(each, language) for each in moves],
             **shown,
         )
@@ -236,15 +246,18 @@ def page_path(visit: Visit) -> str:
     return f"/payment/{visit.credit.credit_id}"
 
 
-def _expected_on(state: State, attempt: PageAttempt | None, language: Language) -> str | None:
-    if attempt is None or state not in (State.INITIATED, State.PROCESSING):
+def _expected_on(visit: Visit, attempt: PageAttempt | None, language: Language) -> str | None:
+    is_under_way = visit.credit.state in (State.INITIATED, State.PROCESSING)
+    if attempt is None or visit.credit.held or not is_under_way:
         return None
-    day = expected(attempt)
-    return None if day is None else language.day(day.arrives_on)
+    day = expected_on(attempt, visit.at)
+    return None if day is None else language.day(day)
 
 
 def _entry(move: Moved, language: Language) -> dict[str, str]:
     what = sentences.TIMELINE[move.to_state]
     if (move.from_state, move.to_state) == (State.PROCESSING, State.INITIATED):
         what = sentences.TO_BANK_AGAIN
+    elif (move.from_state, move.to_state) == (State.INITIATED, State.ACTION_REQUIRED):
+        what = sentences.DETAILS_NEEDED
     return {"what": language.say(what), "moment": language.moment(move.at), "iso": iso(move.at)}

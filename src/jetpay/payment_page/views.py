@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from jetpay.base.refusals import Busy, Conflict, RateLimited, Refusal
 from jetpay.base.text import TextProblem
+from jetpay.credits.attempts import refused_before
 from jetpay.credits.drafts import (
     ReviewChanged,
     Reviewing,
@@ -16,11 +17,16 @@ from jetpay.credits.drafts import (
     save_draft,
 )
 from jetpay.credits.gate import LinkLocked, Right, TooManyLateAnswers, answer_question, is_late
-from jetpay.credits.page_queries import was_refused
 from jetpay.credits.payee_sessions import end_session, touch
 from jetpay.credits.refusals import SameDetails
 from jetpay.payment_page import sentences
-from jetpay.payment_page.bank_details import indexes_of, read_details, read_reason, typed_in
+from jetpay.payment_page.bank_details import (
+    indexes_of,
+    read_details,
+    read_reason,
+    same_details,
+    typed_in,
+)
 from jetpay.payment_page.pages import Asked, Pages, asked_of
 from jetpay.payment_page.posted import came_from_here, is_ours, read_form
 from jetpay.payment_page.sentences import Message
@@ -170,9 +176,11 @@ class PaymentPage:
         found = read_details(form, asked.language, services.keyring, session.company_id)
         if not isinstance(found, dict):
             indexes = indexes_of(services.keyring, session.company_id, found)
-            credit_id = session.credit_id
-            if await was_refused(services.db, session.company_id, credit_id, indexes):
-                found = {"account_number": asked.language.say(sentences.SAME_ACCOUNT)}
+            wrong = await refused_before(
+                services.db, session.company_id, session.credit_id, found, indexes
+            )
+            if wrong is not None:
+                found = same_details(wrong, asked.language)
         if isinstance(found, dict):
             again = asked.at_view("details" if form["step"] == "change" else None)
             return await self._steps.show(
@@ -240,7 +248,7 @@ class PaymentPage:
         if isinstance(refusal, LinkLocked):
             return self._steps.locked(visit, asked)
         if isinstance(refusal, SameDetails):
-            problems = {"account_number": asked.language.say(sentences.SAME_ACCOUNT)}
+            problems = same_details(refusal.errors[0].field, asked.language)
             again = asked.at_view("details")
             return await self._steps.show(visit, again, status=INVALID, problems=problems)
         if isinstance(refusal, Conflict):

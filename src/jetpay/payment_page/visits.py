@@ -70,7 +70,8 @@ class Visit:
 
     @property
     def step(self) -> Step:
-        if self.state in (State.EXPIRED, State.CANCELLED, State.DECLINED):
+        is_over = self.state in (State.EXPIRED, State.CANCELLED, State.DECLINED)
+        if is_over or self.credit.is_erased:
             return Step.GONE
         if self.session is None:
             return Step.LOCKED if self.credit.locked_at else Step.QUESTION

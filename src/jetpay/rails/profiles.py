@@ -70,9 +70,10 @@ _SANDBOX = Profile(
     refuses_repeats=True,
     statements=False,
 )
+SANDBOX_BY_HAND = "sandbox_by_hand"
 _BY_HAND = replace(
     _SANDBOX,
-    name="sandbox_by_hand",
+    name=SANDBOX_BY_HAND,
     delivery=Delivery.HAND,
     numbers=Numbers.STRICT,
     refuses_repeats=False,
@@ -100,9 +101,14 @@ def next_cut_off(profile: Profile, at: datetime) -> datetime:
 
 
 def value_date(profile: Profile, cut_off: datetime) -> date:
-    """When the bank debits a file of this cut-off: never in the past, always a business day."""
+    """When the bank debits a file of this cut-off: always a business day, never before it."""
     day = cut_off.astimezone(ZoneInfo(profile.zone)).date()
     return business_day_after(profile, _open_day(profile, day), profile.value_days)
+
+
+def debited_on(profile: Profile, planned: date, received_at: datetime) -> date:
+    """When the bank debits a file that it got then: one that came late is debited later."""
+    return max(planned, value_date(profile, received_at))
 
 
 def business_day_after(profile: Profile, day: date, days: int) -> date:

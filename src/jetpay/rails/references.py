@@ -21,12 +21,3 @@ def make_reference() -> str:
     """A random reference (57 bits); the database refuses the one that repeats."""
     body = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH - 1))
     return body + check_character(body)
-
-
-def is_reference(text: str) -> bool:
-    """Whether `text` has the length, alphabet and check character of a reference."""
-    return (
-        len(text) == LENGTH
-        and all(character in _VALUES for character in text)
-        and check_character(text[:-1]) == text[-1]
-    )

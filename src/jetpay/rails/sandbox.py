@@ -9,7 +9,6 @@ from jetpay.rails.rail import CannotBeWritten, Head, Payment, fold_to_ascii
 
 HOLDER_WIDTH = 30
 STATEMENT_WIDTH = 30
-NUMBER_HIGHEST = 999_999
 
 HEAD = Record(
     (

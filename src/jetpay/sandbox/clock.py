@@ -13,12 +13,20 @@ FURTHEST = timedelta(days=36_525)
 workers and webhooks included.
 """
 
+# What was passed over is done at its own time, everything else when it is done: a worker that was
+# away for days finds its work late. While some of an earlier turning is undone, both are one.
 TURN = Query(
     timedelta,
     """
-    update company set clock_offset = clock_offset + %(days)s * interval '24 hours'
-    where company_id = %(company_id)s and sandbox
-    returning clock_offset
+    update company c set
+      turned_from = case
+        when exists (select from due d where d.company_id = %(company_id)s
+                       and d.due_at + c.clock_offset <= c.turned_to) then c.turned_from
+        else %(now)s::timestamptz + c.clock_offset end,
+      turned_to = %(now)s::timestamptz + c.clock_offset + %(days)s * interval '24 hours',
+      clock_offset = c.clock_offset + %(days)s * interval '24 hours'
+    where c.company_id = %(company_id)s and c.sandbox
+    returning c.clock_offset
     """,
 )
 SOONER = Command(
@@ -37,7 +45,7 @@ async def turn(tx: Transaction, company_id: CompanyId, *, days: int, now: dateti
     Refuses `Forbidden` for a live company, whose clock is the real one, and `Invalid` beyond
     `FURTHEST`.
     """
-    offset = await TURN.first(tx, company_id=company_id, days=days)
+    offset = await TURN.first(tx, company_id=company_id, days=days, now=now)
     if offset is None:
         raise Forbidden
     if offset > FURTHEST:

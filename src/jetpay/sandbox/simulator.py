@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from jetpay.bank_files.model import Item, ItemKind
 from jetpay.base.ids import BankFileId
-from jetpay.rails.profiles import Profile, business_day_after
+from jetpay.rails.profiles import Profile, business_day_after, debited_on
 from jetpay.rails.sandbox import Entry, ReadFile
 from jetpay.sandbox.magic import Ending, Magic, magic_of
 
@@ -44,17 +44,18 @@ def replies(
         slow = Ending.FILE_SLOW in endings
         when = _report_time(profile, received_at, SLOW_DAYS) if slow else received_at
         said[when].append(Item(kind=ItemKind.ACKNOWLEDGED, bank_file_id=bank_file_id))
+    debited = debited_on(profile, file.value_date, received_at)
     for entry, magic in meant:
-        for when, item in _of_payment(profile, entry, magic, file.value_date, received_at):
+        for when, item in _of_payment(profile, entry, magic, debited, received_at):
             said[when].append(item)
     return [Reply(when, tuple(said[when])) for when in sorted(said)]
 
 
 def _of_payment(
-    profile: Profile, entry: Entry, magic: Magic, value_date: date, received_at: datetime
+    profile: Profile, entry: Entry, magic: Magic, debited: date, received_at: datetime
 ) -> Iterator[tuple[datetime, Item]]:
     def on(days: int) -> datetime:
-        return max(received_at, _report_on(profile, value_date, days))
+        return max(received_at, _report_on(profile, debited, days))
 
     late = profile.return_days + LATE_DAYS_MORE
     match magic.ending:

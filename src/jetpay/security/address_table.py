@@ -1,5 +1,6 @@
 """Which addresses are public, and which others an operator lets a company call."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import (
@@ -14,6 +15,7 @@ from typing import Final
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+PORTS: Final = 65_535
 
 # Our own table, because `ipaddress.is_global` differs between Python 3.11 and 3.13 and calls
 # translated, relayed and multicast addresses global. Sources: the IANA special-purpose address
@@ -55,8 +57,38 @@ IPV6_REFUSED: Final = tuple(
         "3fff::/20",  # documentation
     )
 )
+# No leave of an operator reaches these: what clouds answer credentials on, ourselves in disguise
+# (0.0.0.0 is dialled as loopback), many hosts at once, and IPv4 in spellings that hide it.
+NEVER_CALLED: Final = tuple(
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8",
+        "100.100.100.200/32",
+        "168.63.129.16/32",
+        "169.254.169.254/32",
+        "169.254.170.2/32",
+        "169.254.170.23/32",
+        "192.0.0.192/32",
+        "224.0.0.0/4",
+        "255.255.255.255/32",
+        "::/128",
+        "::ffff:0:0/96",
+        "2001::/32",
+        "2002::/16",
+        "fd00:ec2::/32",
+        "fd20:ce::254/128",
+        "fe80::a9fe:a9fe/128",
+        "ff00::/8",
+    )
+)
+TRANSLATED: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _ISATAP: Final = frozenset({0x00005EFE, 0x02005EFE})
 """The middle of an address that tunnels to the IPv4 address in its last 32 bits."""
+WIDEST_ALLOWED: Final = 8
+"""Bits of the prefix: a wider network is a slip of the pen, not a network of one's own."""
+_ALLOWED: Final = re.compile(
+    r"(?:\[([0-9A-Fa-f:]+(?:/[0-9]+)?)\]|([0-9./]+))(?::([1-9][0-9]{0,4}))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +97,13 @@ class AllowedNetwork:
 
     network: Network
     port: int | None = None
+
+    def __str__(self) -> str:
+        """The one spelling in which it is kept."""
+        if self.port is None:
+            return str(self.network)
+        is_v4 = isinstance(self.network, IPv4Network)
+        return f"{self.network}:{self.port}" if is_v4 else f"[{self.network}]:{self.port}"
 
     def holds(self, address: Address, port: int) -> bool:
         """Whether it lets this address be called at this port."""
@@ -77,26 +116,19 @@ class AllowedNetwork:
 
 def parse_allowed(text: str) -> AllowedNetwork:
     """`10.1.2.0/24`, `10.1.2.7:9200`, `fd00::/8` or `[fd00::/8]:9200`; else `ValueError`."""
-    network, port = text.strip(), None
-    if network.startswith("["):
-        network, _, rest = network[1:].partition("]")
-        port = _port(rest.removeprefix(":")) if rest else None
-    elif network.count(":") == 1:
-        network, _, rest = network.partition(":")
-        port = _port(rest)
-    return AllowedNetwork(ip_network(network), port)
+    found = _ALLOWED.fullmatch(text)
+    network = ip_network((found[1] or found[2]) if found else text)
+    port = int(found[3]) if found and found[3] else None
+    is_useless = never_called(network[0]) and never_called(network[-1])
+    if is_useless or "%" in text or network.prefixlen < WIDEST_ALLOWED or (port or 0) > PORTS:
+        message = "not a network that can be allowed"
+        raise ValueError(message)
+    return AllowedNetwork(network, port)
 
 
 def parse_allowed_list(texts: Iterable[str]) -> tuple[AllowedNetwork, ...]:
     """Each entry by `parse_allowed`."""
     return tuple(parse_allowed(text) for text in texts)
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65_535):  # noqa: PLR2004 - ports
-        message = "a port is a number from 1 to 65535"
-        raise ValueError(message)
-    return int(text)
 
 
 def is_public(address: Address) -> bool:
@@ -106,8 +138,22 @@ def is_public(address: Address) -> bool:
     return (
         address in IPV6_GLOBAL
         and not any(address in network for network in IPV6_REFUSED)
-        and (int(address) >> 32) & 0xFFFFFFFF not in _ISATAP
+        and not _is_isatap(address)
     )
+
+
+def never_called(address: Address) -> bool:
+    """Whether no leave of an operator can open it."""
+    return any(address in each for each in NEVER_CALLED if each.version == address.version)
+
+
+def embedded(address: Address) -> IPv4Address | None:
+    """The IPv4 address that packets for this one end at, where it is a translated one."""
+    if isinstance(address, IPv6Address) and (
+        any(address in network for network in TRANSLATED) or _is_isatap(address)
+    ):
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return None
 
 
 def canonical(text: str) -> Address | None:
@@ -117,3 +163,7 @@ def canonical(text: str) -> Address | None:
     except ValueError:
         return None
     return address if str(address) == text else None
+
+
+def _is_isatap(address: IPv6Address) -> bool:
+    return (int(address) >> 32) & 0xFFFFFFFF in _ISATAP

@@ -1,9 +1,8 @@
-"""Which answers to a security question may be set, and how easily one is guessed."""
+"""Which answers to a security question may be set."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import cache
 from importlib import resources
 from typing import Final
@@ -35,27 +34,6 @@ SENTENCES: Final = {
 }
 """The templates to translate, by code."""
 
-_TRAILING_DIGITS: Final = re.compile(r"^(.*\D)[\W_]*\d+$")
-_WEAK_BITS: Final = 20
-_FAIR_BITS: Final = 30
-_GOOD_BITS: Final = 42
-_CLASS_BITS: Final = ((r"[a-z]", 26), (r"\d", 10), (r"[^a-z\d]", 33))
-
-
-class Strength(IntEnum):
-    """How long somebody who knows nothing about the payee would have to guess."""
-
-    REFUSED = 0
-    VERY_WEAK = 1
-    WEAK = 2
-    FAIR = 3
-    GOOD = 4
-
-    @property
-    def word(self) -> str:
-        """For people, to be translated."""
-        return ("Not allowed", "Very weak", "Weak", "Fair", "Good")[self]
-
 
 @dataclass(frozen=True, slots=True)
 class AnswerSurroundings:
@@ -78,23 +56,6 @@ def check_answer(
         message = SENTENCES[code].format(minimum=ANSWER_MINIMUM, maximum=ANSWER_MAXIMUM)
         raise Invalid([FieldError(field, code, message)])
     return Secret(normalised)
-
-
-def strength(answer: Secret[str], around: AnswerSurroundings) -> Strength:
-    """For the meter: an estimate, on the side of caution."""
-    code, normalised = _judge(answer, around)
-    if code is not None:
-        return Strength.REFUSED
-    base = _TRAILING_DIGITS.match(normalised)
-    words = [word for word in re.split(r"[^\w]+", normalised) if word]
-    if base and base[1].rstrip(" -_") in common_answers():
-        return Strength.VERY_WEAK
-    bits = min(_bits_by_letters(normalised), sum(map(_bits_of_word, words)))
-    if bits < _WEAK_BITS:
-        return Strength.VERY_WEAK
-    if bits < _FAIR_BITS:
-        return Strength.WEAK
-    return Strength.FAIR if bits < _GOOD_BITS else Strength.GOOD
 
 
 @cache
@@ -145,18 +106,3 @@ def _pieces(text: str) -> list[str]:
 
 def _bare(text: str) -> str:
     return re.sub(r"[\W_]+", "", text)
-
-
-def _bits_by_letters(text: str) -> float:
-    """As if every character were drawn from the kinds that occur; repeats count little."""
-    alphabet = sum(size for pattern, size in _CLASS_BITS if re.search(pattern, text))
-    return len(set(text)) * (alphabet.bit_length() - 0.3)
-
-
-def _bits_of_word(word: str) -> float:
-    """A common word is one of 10,000; any other word of a language one of a few ten thousand."""
-    if word in common_answers():
-        return 13
-    if word.isalpha():
-        return min(16.0, 4.7 * len(word))
-    return _bits_by_letters(word)

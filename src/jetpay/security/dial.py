@@ -1,138 +1,111 @@
 """The one way out: it dials the addresses that were vetted, for whatever a company typed."""
 
 import asyncio
+import errno
+import resource
 import socket
 import ssl
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from ipaddress import ip_address
+from typing import Final
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.client_reqrep import ClientRequest
-from aiohttp.connector import Connection
-from aiohttp.tracing import Trace
-
-from jetpay.security.address_table import Address, AllowedNetwork, canonical
+from jetpay.security.address_table import Address, AllowedNetwork, is_public
+from jetpay.security.destinations import BUSY_SECONDS, DestinationBusy, Destinations, Slot
+from jetpay.security.egress import EgressProxy
+from jetpay.security.exchange import BODY_BYTES, Dropped, Exchange, Reply, Unreachable, request
+from jetpay.security.names import Names
+from jetpay.security.ourselves import Ourselves
 from jetpay.security.secrets import Secret
-from jetpay.security.vetting import DialRefused, Resolve, Surroundings, Target, vet
+from jetpay.security.vetting import DialRefused, Resolve, Target, vet, vet_name
 
-__all__ = ["Answer", "DialRefused", "Dialler", "Unreachable", "is_own_address", "vet"]
+__all__ = [
+    "TOTAL_SECONDS",
+    "Answer",
+    "DestinationBusy",
+    "DialRefused",
+    "Dialler",
+    "Unreachable",
+    "allow_many_connections",
+]
 
-RESOLVE_SECONDS: Final = 5.0
-RESOLVER_THREADS: Final = 32
 CONNECT_SECONDS: Final = 5.0
 TOTAL_SECONDS: Final = 15.0
-BODY_BYTES: Final = 65_536
-BODY_SECONDS: Final = 2.0
-HEADER_BYTES: Final = 16_384
 REUSED_SECONDS: Final = 60.0
 """After this an address is looked up and vetted again, and the connection made anew."""
-LINES_KEPT: Final = 1_000
+WAYS_KEPT: Final = 1_000
 """Connections that wait to be used again, in all."""
-
-
-class Unreachable(Exception):
-    """A call without an answer; its text says why and holds nothing of the other side."""
+FILES: Final = 16_384
+"""More than a thousand calls, as many connections that wait, and their look-ups need."""
+# Shortages of this machine, which are no fault of the other side.
+SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+SUCCESSES: Final = range(200, 300)
+NO_CONNECTION: Final = "No connection could be made."
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`body` is at most `BODY_BYTES` long, and empty when only status and time may be kept."""
+    """`body`: at most 64 KiB; empty when only status and time may be kept.
+
+    `accepted`: what the header `X-Jetpay-Accept` says, at most 64 visible characters.
+    """
 
     status: int
     retry_after: str | None
+    accepted: str | None
     body: bytes
 
 
-def is_own_address(address: Address) -> bool:
-    """Whether one of our interfaces has it: the kernel answers from the address itself."""
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((str(address), 9))  # sends nothing: only picks a route
-            own = probe.getsockname()[0]
-        except OSError:
-            return False
-    return bool(own == str(address))
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """`until`: the loop's time by which a status must have come."""
+
+    line: Hashable
+    text: str
+    allowed: tuple[AllowedNetwork, ...]
+    body: bytes
+    headers: Secret[Mapping[str, str]]
+    until: float
+
+    def sent_to(self, target: Target) -> bytes:
+        """The request's bytes."""
+        ours = {"Host": target.parsed.authority, "User-Agent": "Jetpay", "Accept": "*/*"}
+        length = {"Content-Length": str(len(self.body))}
+        headers = {**ours, **self.headers.reveal(), **length}
+        return request("POST", target.parsed.target, headers, self.body)
 
 
-class _PinnedResolver(AbstractResolver):
-    def __init__(self, target: Target) -> None:
-        self._target = target
-
-    async def resolve(
-        self,
-        host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - aiohttp names it
-    ) -> list[ResolveResult]:
-        if host != self._target.parsed.host:
-            raise OSError("this line was vetted for another host")
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address),
-                port=port,
-                family=socket.AF_INET if address.version == 4 else socket.AF_INET6,  # noqa: PLR2004
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in self._target.addresses
-        ]
-
-    async def close(self) -> None:
-        """Holds nothing."""
-
-
-class _PinnedConnector(aiohttp.TCPConnector):
-    """Opens sockets to the vetted addresses alone, whoever asked for another."""
-
-    def __init__(self, target: Target, tls: ssl.SSLContext) -> None:
-        self._vetted = frozenset(str(address) for address in target.addresses)
-        super().__init__(
-            resolver=_PinnedResolver(target),
-            use_dns_cache=False,
-            ssl=tls,
-            limit=2,
-            socket_factory=self._open_socket,
-        )
-
-    def _open_socket(self, info: tuple[Any, ...]) -> socket.socket:
-        # Literals never meet a resolver, but they come through here.
-        family, kind, protocol, _, where = info
-        if where[0] not in self._vetted:
-            raise OSError("not a vetted address")
-        return socket.socket(family, kind, protocol)
-
-    async def connect(
-        self,
-        req: ClientRequest,
-        traces: list[Trace],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp names it
-    ) -> Connection:
-        connection = await super().connect(req, traces, timeout)
-        peer = connection.transport and connection.transport.get_extra_info("peername")
-        if not peer or peer[0] not in self._vetted:
-            connection.close()
-            raise Unreachable("The connection led to another address.")
-        return connection
-
-
-@dataclass(slots=True)
-class _Line:
-    """An open way to one URL, for one caller."""
+@dataclass(slots=True, eq=False)
+class _Way:
+    """An open connection to one of the target's addresses, for one line."""
 
     text: str
     allowed: tuple[AllowedNetwork, ...]
     target: Target
-    session: aiohttp.ClientSession
+    place: Address | str
     until: float
-    users: int = 0
+    exchange: Exchange
+    slot: Slot | None
+    timer: asyncio.TimerHandle | None = None
+
+    def close(self) -> None:
+        """Once."""
+        self.exchange.close()
+        if self.slot is not None:
+            self.slot.release()
+        if self.timer is not None:
+            self.timer.cancel()
+
+
+def allow_many_connections() -> None:
+    """For this process: systems often begin with room for a thousand files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if 0 <= soft < wanted:  # no limit is -1
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Dialler:
@@ -141,27 +114,30 @@ class Dialler:
     def __init__(
         self,
         *,
-        guarded: Sequence[tuple[str, int]] = (),
+        ourselves: Ourselves | None = None,
+        proxy: EgressProxy | None = None,
         resolve: Resolve | None = None,
-        is_ours: Callable[[Address], bool] = is_own_address,
+        destinations: Destinations | None = None,
         total_seconds: float = TOTAL_SECONDS,
         tls: ssl.SSLContext | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`guarded`: host and port of our own services, which no company may reach."""
-        self._guarded = tuple(guarded)
-        self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
-        self._resolve = resolve or self._ask_system
-        self._is_ours = is_ours
-        self._surroundings: tuple[float, Surroundings] | None = None
+        """`ourselves` knows `proxy` as well."""
+        self._ourselves = ourselves or Ourselves()
+        self._proxy = proxy
+        self._resolve = resolve or Names()
+        self._destinations = destinations or Destinations()
         self._total_seconds = total_seconds
         self._tls = tls or _tls_context()
         self._monotonic = monotonic
-        self._lines: OrderedDict[Hashable, _Line] = OrderedDict()
+        self._kept: OrderedDict[Hashable, _Way] = OrderedDict()
 
     async def vet(self, text: str, allowed: Sequence[AllowedNetwork]) -> Target:
-        """As `vet`, with our own name look-up. Raises `DialRefused`."""
-        return await vet(text, allowed, self._resolve, await self._look_around())
+        """The only addresses at which this URL may be called now. Raises `DialRefused`."""
+        surroundings = await self._ourselves.surroundings()
+        if self._proxy is not None and self._proxy.vets:
+            return vet_name(text, allowed, surroundings)
+        return await vet(text, allowed, self._resolve, surroundings)
 
     async def post(
         self,
@@ -174,123 +150,224 @@ class Dialler:
     ) -> Answer:
         """One POST, no redirect followed. Connections are shared by calls of equal `line` only.
 
-        Raises `DialRefused` before anything is sent, `Unreachable` when no status came in time.
+        Raises `DialRefused` and `DestinationBusy` before anything is sent, `Unreachable` when no
+        status came in time.
         """
+        until = asyncio.get_running_loop().time() + self._total_seconds
+        call = _Call(line, text, tuple(allowed), body, headers, until)
         try:
-            async with asyncio.timeout(self._total_seconds):
-                way = await self._line(line, text, tuple(allowed))
-                way.users += 1
-                try:
-                    response = await way.session.post(
-                        way.target.parsed.url,
-                        data=body,
-                        headers=headers.reveal(),
-                        allow_redirects=False,
-                    )
-                except BaseException:
-                    await self._drop(line)
-                    raise
-                finally:
-                    way.users -= 1
+            way, reply = await self._reply(call)
         except TimeoutError:
             raise Unreachable("No answer came in time.") from None
-        except (aiohttp.ClientSSLError, ssl.SSLError):
-            raise Unreachable("The host's certificate or encryption was not accepted.") from None
-        except aiohttp.ClientConnectorError:
-            raise Unreachable("No connection could be made.") from None
-        except (aiohttp.ClientError, OSError, ValueError):
-            raise Unreachable("The connection ended without an answer.") from None
-        received = await _read(response)
+        self._ended(call, way.place, well=reply.status in SUCCESSES)
+        self._keep(call, way, reply)
         return Answer(
-            status=response.status,
-            retry_after=response.headers.get("Retry-After"),
-            body=b"" if way.target.is_allowed_only else received,
+            status=reply.status,
+            retry_after=reply.headers.get(b"retry-after"),
+            accepted=reply.headers.get(b"x-jetpay-accept"),
+            body=b"" if way.target.is_allowed_only else bytes(reply.body[:BODY_BYTES]),
         )
 
     async def close(self) -> None:
-        """Closes every connection."""
-        for line in list(self._lines):
-            await self._drop(line)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Closes every connection that is not in use."""
+        while self._kept:
+            self._kept.popitem()[1].close()
+        await self._ourselves.close()
 
-    async def _line(self, line: Hashable, text: str, allowed: tuple[AllowedNetwork, ...]) -> _Line:
-        found = self._lines.get(line)
-        if found is not None:
-            is_same = (found.text, found.allowed) == (text, allowed)
-            if is_same and self._monotonic() < found.until:
-                self._lines.move_to_end(line)
-                return found
-            await self._drop(line)
-        target = await self.vet(text, allowed)
-        until = self._monotonic() + REUSED_SECONDS
-        made = _Line(text, allowed, target, self._session(target), until)
-        self._lines[line] = made
-        for oldest in list(self._lines)[: max(0, len(self._lines) - LINES_KEPT)]:
-            if not self._lines[oldest].users and oldest != line:
-                await self._drop(oldest)
-        return made
-
-    async def _drop(self, line: Hashable) -> None:
-        found = self._lines.pop(line, None)
-        if found is not None:
-            await found.session.close()
-
-    def _session(self, target: Target) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=_PinnedConnector(target, self._tls),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
-            headers={"User-Agent": "Jetpay"},
-            skip_auto_headers=("Accept-Encoding",),
-            trust_env=False,
-            auto_decompress=False,
-            max_line_size=HEADER_BYTES,
-            max_field_size=HEADER_BYTES,
-        )
-
-    async def _look_around(self) -> Surroundings:
-        now = self._monotonic()
-        if self._surroundings is None or now >= self._surroundings[0]:
-            guarded: set[tuple[Address, int]] = set()
-            for host, port in self._guarded:
-                try:
-                    found = await self._resolve(host, port)
-                except OSError:
-                    continue  # what has no address cannot be reached by one
-                guarded |= {(address, port) for each in found if (address := canonical(each))}
-            self._surroundings = (
-                now + REUSED_SECONDS,
-                Surroundings(self._is_ours, frozenset(guarded)),
-            )
-        return self._surroundings[1]
-
-    async def _ask_system(self, host: str, port: int) -> Sequence[str]:
-        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        looking = asyncio.get_running_loop().run_in_executor(self._threads, ask)
+    async def _reply(self, call: _Call) -> tuple[_Way, Reply]:
+        way = self._take(call)
+        if way is not None:
+            try:
+                return way, await _ask(call, way)
+            except Dropped:
+                pass  # it was closed while it waited: nothing is wrong with who answers
+        async with asyncio.timeout_at(call.until):
+            way = await self._open(call, await self.vet(call.text, call.allowed))
         try:
-            found = await asyncio.wait_for(looking, RESOLVE_SECONDS)
-        except TimeoutError:
-            raise OSError("the name server did not answer") from None
-        return [str(info[4][0]) for info in found]
+            return way, await _ask(call, way)
+        except (Unreachable, TimeoutError):
+            self._ended(call, way.place, well=False)
+            raise
+
+    def _ended(self, call: _Call, place: Address | str, *, well: bool) -> None:
+        if _is_counted(place):
+            self._destinations.ended(place, call.line, well=well)
+
+    # ------------------------------------------------------------------------ connections
+
+    def _take(self, call: _Call) -> _Way | None:
+        """The line's own connection, if it is still good. Raises `DestinationBusy`."""
+        way = self._kept.get(call.line)
+        if way is None:
+            return None
+        is_same = (way.text, way.allowed) == (call.text, call.allowed)
+        if not is_same or not way.exchange.is_open or self._monotonic() >= way.until:
+            self._drop(call.line, way)
+            return None
+        if _is_counted(way.place):
+            self._destinations.request(way.place, call.line)
+        return self._kept.pop(call.line)
+
+    def _keep(self, call: _Call, way: _Way, reply: Reply) -> None:
+        if reply.is_last or not way.exchange.is_open:
+            way.close()
+            return
+        older = self._kept.pop(call.line, None)
+        if older is not None:
+            older.close()
+        self._kept[call.line] = way
+        way.exchange.when_lost = partial(self._drop, call.line, way)
+        if len(self._kept) > WAYS_KEPT:
+            self._kept.popitem(last=False)[1].close()
+
+    def _drop(self, line: Hashable, way: _Way) -> None:
+        if self._kept.get(line) is way:
+            del self._kept[line]
+            way.close()
+
+    async def _open(self, call: _Call, target: Target) -> _Way:
+        """To the first address that takes the connection."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + CONNECT_SECONDS
+        places = target.addresses or (target.parsed.host,)
+        problem: DestinationBusy | Unreachable | None = None
+        for number, place in enumerate(places):
+            share = (ends - loop.time()) / (len(places) - number)
+            try:
+                return await self._open_at(call, target, place, loop.time() + share)
+            except DestinationBusy as busy:
+                problem = busy
+            except Unreachable as unreachable:
+                problem = problem or unreachable
+        raise problem or Unreachable(NO_CONNECTION)
+
+    async def _open_at(
+        self, call: _Call, target: Target, place: Address | str, ends: float
+    ) -> _Way:
+        until = self._monotonic() + REUSED_SECONDS
+        exchange, slot = Exchange(), self._admit(call, place)
+        try:
+            async with asyncio.timeout_at(ends):
+                await self._connect(exchange, target, place, ends)
+        except BaseException as error:  # noqa: BLE001 - goes on, told otherwise where it may be
+            exchange.close()
+            if slot is not None:
+                slot.release()
+            told = _told(error)
+            if isinstance(told, Unreachable):
+                self._ended(call, place, well=False)
+            elif isinstance(told, DestinationBusy) and self._kept:
+                self._kept.popitem(last=False)[1].close()
+            raise (told or error) from None
+        way = _Way(call.text, call.allowed, target, place, until, exchange, slot)
+        loop = asyncio.get_running_loop()
+        way.timer = loop.call_later(REUSED_SECONDS, self._drop, call.line, way)
+        return way
+
+    def _admit(self, call: _Call, place: Address | str) -> Slot | None:
+        """Raises `DestinationBusy`; before, an unused connection to the same address gives way."""
+        if not _is_counted(place):
+            return None
+        self._destinations.request(place, call.line)
+        try:
+            return self._destinations.connect(place, call.line)
+        except DestinationBusy:
+            unused = [each for each in self._kept.items() if each[1].place == place]
+            of_others = [each for each in unused if each[1].slot and each[1].slot.of_others]
+            giving_way = of_others or (unused if self._destinations.is_full(place) else [])
+            if not giving_way:
+                raise
+            self._drop(*giving_way[0])
+            return self._destinations.connect(place, call.line)
+
+    async def _connect(
+        self, exchange: Exchange, target: Target, place: Address | str, ends: float
+    ) -> None:
+        parsed = target.parsed
+        if self._proxy is not None:
+            await self._through(self._proxy, exchange, target, place, ends)
+        else:
+            assert not isinstance(place, str)
+            name = parsed.host if parsed.scheme == "https" else None
+            await self._dial(exchange, place, parsed.port, name)
+
+    async def _through(
+        self,
+        proxy: EgressProxy,
+        exchange: Exchange,
+        target: Target,
+        place: Address | str,
+        ends: float,
+    ) -> None:
+        problem: OSError | None = None
+        for address in await self._ourselves.addresses(proxy.place):
+            try:
+                name = proxy.host if proxy.is_tls else None
+                await self._dial(exchange, address, proxy.port, name)
+                break
+            except OSError as error:
+                problem = error
+        else:
+            raise problem or Unreachable("The egress proxy cannot be reached.")
+        shown = f"[{place}]" if ":" in str(place) else str(place)
+        await proxy.tunnel(exchange, f"{shown}:{target.parsed.port}", until=ends)
+        if target.parsed.scheme == "https":
+            loop = asyncio.get_running_loop()
+            if exchange.transport is None or not exchange.is_open:
+                raise Unreachable(NO_CONNECTION)
+            exchange.transport = await loop.start_tls(
+                exchange.transport, exchange, self._tls, server_hostname=target.parsed.host
+            )
+
+    async def _dial(
+        self, exchange: Exchange, address: Address, port: int, name: str | None
+    ) -> None:
+        """Connects to this address and no other; `name` is the one its certificate must have."""
+        loop = asyncio.get_running_loop()
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004
+        made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            await loop.sock_connect(made, (str(address), port))
+            _hold_to(made, address)
+            tls = None if name is None else self._tls
+            await loop.create_connection(lambda: exchange, sock=made, ssl=tls, server_hostname=name)
+        except BaseException:
+            made.close()
+            raise
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """What the answer holds, up to a limit; a body that breaks off or never ends is cut."""
-    received = bytearray()
+def _is_counted(place: Address | str) -> bool:
+    """Networks that an operator allows are his own to burden."""
+    return isinstance(place, str) or is_public(place)
+
+
+async def _ask(call: _Call, way: _Way) -> Reply:
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for piece in response.content.iter_any():
-                received += piece
-                if len(received) > BODY_BYTES:
-                    break
-    except (aiohttp.ClientError, OSError, TimeoutError):
-        pass  # the status was the answer
-    finally:
-        response.close()  # does nothing when all was read: that connection is kept
-    return bytes(received[:BODY_BYTES])
+        return await way.exchange.ask(call.sent_to(way.target), until=call.until)
+    except BaseException:
+        way.close()
+        raise
+
+
+def _hold_to(made: socket.socket, address: Address) -> None:
+    if ip_address(made.getpeername()[0]) != address:
+        raise Unreachable("The connection led to another address.")
+
+
+def _told(error: BaseException) -> Unreachable | DestinationBusy | None:
+    """What may be said of it; None for what is no fault of the other side."""
+    if isinstance(error, Unreachable):
+        return error
+    if isinstance(error, ssl.SSLError):
+        return Unreachable("The host's certificate or encryption was not accepted.")
+    if isinstance(error, OSError) and error.errno in SHORTAGES:
+        return DestinationBusy(BUSY_SECONDS)
+    return Unreachable(NO_CONNECTION) if isinstance(error, OSError) else None
 
 
 def _tls_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
     return context

@@ -13,7 +13,6 @@ from jetpay.security.encoding import b64url, lp
 
 TOKEN_BYTES: Final = 18
 FORM_CONTENT_TYPE: Final = "application/x-www-form-urlencoded"
-UPLOAD_CONTENT_TYPE: Final = "multipart/form-data"
 
 _INFO: Final = b"jetpay.csrf.v1"
 _FORM_LABEL: Final = b"jetpay.form.v1\x00"
@@ -89,10 +88,10 @@ def form_allowed(*, sec_fetch_site: str | None, origin: str | None, public_origi
     return origin is None or origin in ("null", public_origin)
 
 
-def content_type_allowed(content_type: str | None, *, upload: bool = False) -> bool:
-    """Whether the body is of the one type that a form of this kind may have."""
-    wanted = UPLOAD_CONTENT_TYPE if upload else FORM_CONTENT_TYPE
-    return content_type is not None and content_type.partition(";")[0].strip().lower() == wanted
+def content_type_allowed(content_type: str | None) -> bool:
+    """Whether the body is of the one type that a form may have."""
+    said = (content_type or "").partition(";")[0].strip().lower()
+    return said == FORM_CONTENT_TYPE
 
 
 def origin_of(public_url: str) -> str:

@@ -25,6 +25,10 @@ class Purpose(StrEnum):
     AUDIT_HEAD_RS256 = "audit-head-rs256"
 
 
+RENEWAL: Final = "renew_secrets"
+"""The worker's word for what it does after a rotation of `seal` or `index`."""
+
+
 class KeyState(StrEnum):
     """A key's life, in this order."""
 
@@ -146,12 +150,6 @@ DESTROY_RETIRED: Final = Command(
     where company_id = %(company_id)s and state = 'verify-only' and retires_at <= %(at)s
     """
 )
-DESTROY_ALL_OF_COMPANY: Final = Command(
-    """
-    update secret_key set state = 'destroyed', wrapped = ''
-    where company_id = %(company_id)s and state <> 'destroyed'
-    """
-)
 # Never waits: a row that somebody else is counting on is counted with the next seal.
 COUNT_USES: Final = Command(
     """
@@ -160,6 +158,28 @@ COUNT_USES: Final = Command(
         select number from secret_key
         where company_id = %(company_id)s and purpose = 'seal' and number = %(number)s
         for update skip locked)
+    """
+)
+
+# The worker comes for what a company has sealed, or indexed, with the key that has gone out of use.
+# Armed again while it is there: it comes once more.
+ARM_RENEWAL: Final = Command(
+    """
+    insert into due (company_id, kind, subject_id, due_at)
+    values (%(company_id)s, 'renew_secrets', %(company_id)s, %(at)s)
+    on conflict (company_id, kind, subject_id) do update set
+      due_at = least(due.due_at, excluded.due_at), lease_token = null
+    """
+)
+# One after the other, so that other work finds its place between them.
+ARM_RENEWALS: Final = Command(
+    """
+    insert into due (company_id, kind, subject_id, due_at)
+    select company_id, 'renew_secrets', company_id,
+           %(at)s::timestamptz + row_number() over (order by company_id) * interval '0.1 s'
+    from company
+    on conflict (company_id, kind, subject_id) do update set
+      due_at = least(due.due_at, excluded.due_at), lease_token = null
     """
 )
 
@@ -191,14 +211,18 @@ SEAL_KEYS_TO_RENEW: Final = Query(
     order by company_id limit %(maximum)s
     """,
 )
-SEAL_KEYS_TO_LEAVE: Final = Query(
+OLD_SEAL_KEYS: Final = Query(
     SealKeyNumber,
     """
     select company_id, number from secret_key
-    where purpose = 'seal' and state = 'verify-only' and (company_id, number)
-          > (%(after)s, %(after_number)s)
+    where purpose = 'seal' and state = 'verify-only'
     order by company_id, number limit %(maximum)s
     """,
+)
+RENEWALS_LEFT: Final = Query(
+    int,
+    "select count(*) as companies from due where kind = 'renew_secrets'",
+    never_null=("companies",),
 )
 REWRAP: Final = Command(
     """

@@ -3,11 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from jetpay.db.transactions import OpensTransactions, Transaction
 from jetpay.security.encoding import INSTALLATION
-from jetpay.security.key_rows import KEYS_OF_COMPANY, ROOT_USES, KeyRow, KeyState
+from jetpay.security.key_rows import (
+    KEYS_OF_COMPANY,
+    OLD_SEAL_KEYS,
+    RENEWALS_LEFT,
+    ROOT_USES,
+    KeyRow,
+    KeyState,
+    SealKeyNumber,
+)
 from jetpay.security.rootkeys import RootKey
+
+OLD_KEYS_SHOWN: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +51,15 @@ class RootKeyStatus:
 
 @dataclass(frozen=True, slots=True)
 class KeysStatus:
-    """What `jetpay keys status` shows."""
+    """What `jetpay keys status` shows. `renewals_left`: companies whose old seals and indexes wait.
+
+    `old_seal_keys`: those that have gone out of use, at most `OLD_KEYS_SHOWN`.
+    """
 
     root_keys: tuple[RootKeyStatus, ...]
     working_keys: tuple[KeyStatus, ...]
+    old_seal_keys: tuple[SealKeyNumber, ...]
+    renewals_left: int
 
 
 async def status(db: OpensTransactions | Transaction, root_keys: Sequence[RootKey]) -> KeysStatus:
@@ -61,7 +77,12 @@ async def status(db: OpensTransactions | Transaction, root_keys: Sequence[RootKe
         for fingerprint in given + needed
     )
     rows = await KEYS_OF_COMPANY.all(db, company_id=INSTALLATION)
-    return KeysStatus(root_keys=roots, working_keys=tuple(status_of(row) for row in rows))
+    return KeysStatus(
+        root_keys=roots,
+        working_keys=tuple(status_of(row) for row in rows),
+        old_seal_keys=tuple(await OLD_SEAL_KEYS.all(db, maximum=OLD_KEYS_SHOWN)),
+        renewals_left=await RENEWALS_LEFT.one(db),
+    )
 
 
 def status_of(row: KeyRow) -> KeyStatus:

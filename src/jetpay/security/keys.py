@@ -43,7 +43,7 @@ __all__ = [
 INSTALLATION_PURPOSES: Final = tuple(each for each in Purpose if each is not Purpose.SEAL)
 SIGNING_PURPOSES: Final = frozenset(each for each in Purpose if each.endswith("-rs256"))
 RSA_BITS: Final = 2048
-REFRESH_EVERY_SECONDS: Final = 60
+REFRESH_EVERY_SECONDS: Final = 60.0
 """Every process reads the table again so often; the times in `rotation.py` rest on it."""
 
 LEARN_AT_MOST_EVERY_SECONDS: Final = 5.0
@@ -74,6 +74,7 @@ class Keyring:
         self._held: Mapping[tuple[str, int], _Held] = {}
         self._active: Mapping[str, WorkingKey] = {}
         self._accepted: Mapping[str, tuple[WorkingKey, ...]] = {}
+        self._destroyed: frozenset[tuple[str, int]] = frozenset()
         self._learned_at = -LEARN_AT_MOST_EVERY_SECONDS
         self.missed = asyncio.Event()
         """Set when a key was wanted that is unknown here: another process has rotated."""
@@ -104,6 +105,9 @@ class Keyring:
             for row in rows
             if row.state is not KeyState.DESTROYED
         }
+        self._destroyed = frozenset(
+            (row.purpose, row.number) for row in rows if row.state is KeyState.DESTROYED
+        )
         self._active = {
             each.key.purpose: each.key
             for each in held.values()
@@ -152,6 +156,10 @@ class Keyring:
         """As `get`, for numbers that strangers send."""
         held = self._held.get((purpose, number))
         return None if held is None else held.key
+
+    def is_destroyed(self, purpose: str, number: int) -> bool:
+        """Whether the key was there and will never be again."""
+        return (purpose, number) in self._destroyed
 
     def accepted(self, purpose: str) -> tuple[WorkingKey, ...]:
         """Every key of the purpose that is not destroyed, the active one first."""

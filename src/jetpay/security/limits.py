@@ -1,4 +1,4 @@
-"""Limits per client network, counted in the database."""
+"""Limits per client network, and one per company, counted in the database."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +15,11 @@ from jetpay.security.proxies import Address, Client
 
 
 class LimitKind(StrEnum):
-    """What is counted of a network."""
+    """What is counted of a network; tests are counted of a company, by its identifier."""
 
     WRONG_ANSWER = "wrong_answer"
     UNKNOWN_LINK = "unknown_link"
+    WEBHOOK_TEST = "webhook_test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,9 @@ LIMITS: Final[Mapping[LimitKind, Limit]] = MappingProxyType(
         ),
         LimitKind.UNKNOWN_LINK: Limit(
             timedelta(seconds=10), timedelta(minutes=1), 60, timedelta(minutes=1), 60
+        ),
+        LimitKind.WEBHOOK_TEST: Limit(
+            timedelta(seconds=10), timedelta(minutes=1), 6, timedelta(minutes=1), 6
         ),
     }
 )

@@ -14,7 +14,6 @@ from jetpay.security.encoding import INSTALLATION, b64url, unb64url
 LINK_BYTES: Final = 45
 LINK_LENGTH: Final = 60
 MAC_BYTES: Final = 21
-MAX_KEY_NUMBER: Final = 255
 MAX_LINK_VERSION: Final = 32_767
 
 _FORMAT: Final = 1

@@ -1,7 +1,6 @@
-"""Hashing answers: argon2id under a pepper, in a bounded pool, at the same cost for nobody."""
+"""Hashing answers: argon2id under a pepper, in a bounded pool."""
 
 import asyncio
-import base64
 import hmac
 import os
 import time
@@ -72,7 +71,6 @@ class AnswerHasher:
             salt_len=_SALT_BYTES,
             type=Type.ID,
         )
-        self._nobodys = _encoded(os.urandom(_SALT_BYTES), os.urandom(_HASH_BYTES))
 
     def close(self) -> None:
         """Lets running checks end and takes no new ones."""
@@ -87,17 +85,14 @@ class AnswerHasher:
         return AnswerHash(encoded, pepper.number)
 
     async def verify(
-        self, company_id: UUID, question_id: UUID, answer: Secret[str], stored: AnswerHash | None
+        self, company_id: UUID, question_id: UUID, answer: Secret[str], stored: AnswerHash
     ) -> bool:
-        """Whether it is the answer. Without a row (None) as much work is done, for False."""
-        if stored is None:
-            pepper, encoded = self._keyring.active(Purpose.PEPPER), self._nobodys
-        else:
-            pepper = self._keyring.get(Purpose.PEPPER, stored.pepper_number)
-            encoded = stored.encoded
+        """Whether it is the answer; nothing is, once its pepper was destroyed."""
+        if self._keyring.is_destroyed(Purpose.PEPPER, stored.pepper_number):
+            return False
+        pepper = self._keyring.get(Purpose.PEPPER, stored.pepper_number)
         peppered = _peppered(pepper, company_id, question_id, answer)
-        matches = await self._in_pool(lambda: self._matches(encoded, peppered))
-        return matches and stored is not None
+        return await self._in_pool(lambda: self._matches(stored.encoded, peppered))
 
     def _matches(self, encoded: str, peppered: bytes) -> bool:
         try:
@@ -148,13 +143,3 @@ def _peppered(
 ) -> bytes:
     message = _LABEL + company_id.bytes + question_id.bytes + answer.reveal().encode()
     return hmac.digest(pepper.secret.reveal(), message, "sha256")
-
-
-def _encoded(salt: bytes, digest: bytes) -> str:
-    """A hash that nothing hashes to, in argon2's own spelling."""
-    cost = f"m={MEMORY_KIB},t={PASSES},p={LANES}"
-    return f"$argon2id$v=19${cost}${_b64(salt)}${_b64(digest)}"
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).rstrip(b"=").decode("ascii")

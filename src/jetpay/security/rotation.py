@@ -5,25 +5,25 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from jetpay.base.clock import iso
 from jetpay.db.transactions import OpensTransactions, Transaction, action
 from jetpay.security.encoding import INSTALLATION
 from jetpay.security.key_rows import (
     ADVANCE_NEXT,
+    ARM_RENEWAL,
+    ARM_RENEWALS,
     DEMOTE,
     DESTROY,
-    DESTROY_ALL_OF_COMPANY,
     DESTROY_RETIRED,
     KEYS_OF_COMPANY,
     LOCK_NEXT,
     PROMOTE,
     REWRAP,
-    SEAL_KEYS_TO_LEAVE,
     SEAL_KEYS_TO_RENEW,
     WRAPPED_OTHERWISE,
     KeyRow,
     KeyState,
     Purpose,
-    SealKeyNumber,
 )
 from jetpay.security.key_status import KeyStatus, status_of
 from jetpay.security.keys import INSTALLATION_PURPOSES, SIGNING_PURPOSES, Keyring
@@ -55,18 +55,15 @@ class KeyNumbersUsedUp(KeyProblem):
     """A purpose had its 255 keys."""
 
 
-class KeyInUse(KeyProblem):
-    """Rows still name the key: without it their links, answers or indexes are dead."""
-
-
 async def rotate(
     db: OpensTransactions, keyring: Keyring, purpose: str, *, at: datetime, now: bool = False
 ) -> KeyStatus | None:
     """Makes a new working key; the newest one is told, or None for `seal` (one per company).
 
     The key is `next` until every process and, for signatures, every receiver can know it;
-    `promote` then makes it the active one. `now` does that at once: what verifies signatures
-    may refuse for as long as it caches the published keys.
+    `promote` then makes it the active one. `now`, after a compromise, does that at once: what
+    verifies signatures may refuse for as long as it caches the published keys, and the webhooks'
+    old key is withdrawn, so that nobody can sign with it for those who fetch them.
     """
     if purpose == Purpose.SEAL:
         await renew_seal_keys(db, keyring, at=at, all_made_before=at)
@@ -77,22 +74,25 @@ async def rotate(
     if not any(row.state is KeyState.NEXT for row in of_purpose):
         if len(of_purpose) >= MAX_NUMBER:
             raise KeyNumbersUsedUp(f"All {MAX_NUMBER} numbers of {purpose} keys are used.")
-        wait = PUBLISHED_BEFORE if purpose in SIGNING_PURPOSES else SETTLES_IN
+        wait = SETTLES_IN + (PUBLISHED_BEFORE if purpose in SIGNING_PURPOSES else timedelta())
         await keyring.make(db, purpose, state=KeyState.NEXT, activates_at=at + wait)
     if now:
         await ADVANCE_NEXT.run(db, company_id=INSTALLATION, purpose=purpose, at=at)
-        await promote(db, purpose, at=at)
+        await promote(db, purpose, at=at, withdraws=purpose == Purpose.WEBHOOK_RS256)
     await keyring.refresh(db)
     return status_of((await _rows(db, purpose))[-1])
 
 
 @action
-async def promote(tx: Transaction, purpose: str, *, at: datetime) -> bool:
-    """Makes the `next` key active if its time has come, and the active one verify-only."""
+async def promote(tx: Transaction, purpose: str, *, at: datetime, withdraws: bool = False) -> bool:
+    """Makes the `next` key active if its time has come, and the active one verify-only.
+
+    `withdraws`: that one retires at once.
+    """
     number = await LOCK_NEXT.first(tx, company_id=INSTALLATION, purpose=purpose, at=at)
     if number is None:
         return False
-    retires_after = _RETIRES_AFTER.get(Purpose(purpose))
+    retires_after = timedelta() if withdraws else _RETIRES_AFTER.get(Purpose(purpose))
     await DEMOTE.run(
         tx,
         company_id=INSTALLATION,
@@ -100,6 +100,8 @@ async def promote(tx: Transaction, purpose: str, *, at: datetime) -> bool:
         retires_at=None if retires_after is None else at + retires_after,
     )
     await PROMOTE.run(tx, company_id=INSTALLATION, purpose=purpose, number=number, at=at)
+    if purpose == Purpose.INDEX:
+        await ARM_RENEWALS.run(tx, at=at + SETTLES_IN)
     return True
 
 
@@ -115,7 +117,10 @@ async def maintain(db: OpensTransactions, keyring: Keyring, *, at: datetime) -> 
 async def renew_seal_keys(
     db: OpensTransactions, keyring: Keyring, *, at: datetime, all_made_before: datetime
 ) -> int:
-    """New data keys for companies whose key is that old or was used 2^30 times; how many."""
+    """New data keys for companies whose key is that old or was used 2^30 times; how many.
+
+    What the old ones sealed is sealed again by the worker.
+    """
     after, renewed = _FIRST_PAGE, 0
     while True:
         page = await SEAL_KEYS_TO_RENEW.all(
@@ -123,48 +128,48 @@ async def renew_seal_keys(
         )
         for each in page:
             async with db.transaction() as tx:
-                renewed += await keyring.seal_keys.make(
+                made = await keyring.seal_keys.make(
                     tx, each.company_id, number=each.number + 1, at=at
                 )
+                if made:
+                    await ARM_RENEWAL.run(tx, company_id=each.company_id, at=at + SETTLES_IN)
+                    renewed += 1
         if len(page) < PAGE:
             return renewed
         after = page[-1].company_id
 
 
-async def seal_keys_to_leave(
-    db: OpensTransactions | Transaction, *, after: SealKeyNumber | None = None, maximum: int = PAGE
-) -> list[SealKeyNumber]:
-    """Data keys that are no longer active: what they sealed is to be sealed again (a page)."""
-    start = after or SealKeyNumber(_FIRST_PAGE, 0)
-    return await SEAL_KEYS_TO_LEAVE.all(
-        db, after=start.company_id, after_number=start.number, maximum=maximum
-    )
-
-
-async def destroy(
+async def refuse_to_destroy(
     db: OpensTransactions | Transaction,
     purpose: str,
     number: int,
     *,
     company_id: UUID = INSTALLATION,
-    in_use: bool,
-    kill: bool = False,
-) -> bool:
-    """Erases a verify-only key for good; False if there is none. Raises `KeyInUse`.
+    at: datetime,
+) -> None:
+    """Raises `KeyProblem` unless the key has gone out of use everywhere."""
+    rows = await KEYS_OF_COMPANY.all(db, company_id=company_id)
+    states = {row.number: row for row in rows if row.purpose == purpose}
+    if number not in states or states[number].state is not KeyState.VERIFY_ONLY:
+        raise KeyProblem(f"There is no {purpose} key number {number} that has gone out of use.")
+    active = [row for row in states.values() if row.state is KeyState.ACTIVE]
+    if active and at < active[0].activates_at + SETTLES_IN:
+        until = iso(active[0].activates_at + SETTLES_IN)
+        raise KeyProblem(
+            f"Until {until} a process may still use the {purpose} key number {number}: wait."
+        )
 
-    The caller counts the rows that name the key (`in_use`): this module knows no credit.
+
+@action
+async def destroy(
+    tx: Transaction, purpose: str, number: int, *, company_id: UUID = INSTALLATION, at: datetime
+) -> None:
+    """Erases a verify-only key for good; who calls has made sure that nothing names it.
+
+    Raises what `refuse_to_destroy` raises.
     """
-    if in_use and not kill:
-        raise KeyInUse(f"The {purpose} key number {number} is still in use.")
-    destroyed = await DESTROY.run(db, company_id=company_id, purpose=purpose, number=number)
-    return bool(destroyed)
-
-
-async def destroy_keys_of_company(tx: Transaction, company_id: UUID) -> int:
-    """Erases all keys of a company that is deleted; what they sealed is gone with them."""
-    if company_id == INSTALLATION:
-        raise ValueError("the installation's keys are not a company's")
-    return await DESTROY_ALL_OF_COMPANY.run(tx, company_id=company_id)
+    await refuse_to_destroy(tx, purpose, number, company_id=company_id, at=at)
+    await DESTROY.run(tx, company_id=company_id, purpose=purpose, number=number)
 
 
 async def rewrap(db: OpensTransactions, keyring: Keyring) -> int:

@@ -40,12 +40,13 @@ class UnknownKey(KeyProblem):
 
 
 class MissingRootKey(KeyProblem):
-    """Keys are wrapped by a root key that `JETPAY_SECRET_KEYS` does not have."""
+    """Keys are wrapped by a root key that was not given; `place`: where it was looked for."""
 
-    def __init__(self, fingerprint: bytes) -> None:
+    def __init__(self, fingerprint: bytes, place: str = "JETPAY_SECRET_KEYS") -> None:
         self.fingerprint = fingerprint
         super().__init__(
-            f"Root key {fingerprint.hex()} is still needed and is not in JETPAY_SECRET_KEYS."
+            f"Root key {fingerprint.hex()} wraps keys of this database and is not in {place}: put"
+            " it there."
         )
 
 

@@ -96,15 +96,27 @@ def make_signing_secret() -> Secret[str]:
 
 
 def standard_headers(
-    secret: Secret[str], *, message_id: str, at: datetime, body: bytes
+    secret: Secret[str],
+    *,
+    message_id: str,
+    at: datetime,
+    body: bytes,
+    previous: Secret[str] | None = None,
 ) -> dict[str, str]:
-    """The three headers of standardwebhooks.com, scheme `v1` (HMAC-SHA-256)."""
+    """The three headers of standardwebhooks.com, scheme `v1` (HMAC-SHA-256).
+
+    `previous`: a secret that receivers may still have; either signature is enough for them.
+    """
     stamp = str(int(at.timestamp()))
-    key = base64.b64decode(secret.reveal().removeprefix(SECRET_PREFIX))
     message = f"{message_id}.{stamp}.".encode("ascii") + body
-    signature = base64.b64encode(hmac.digest(key, message, "sha256")).decode("ascii")
+    secrets = (secret,) if previous is None else (secret, previous)
     return {
         "webhook-id": message_id,
         "webhook-timestamp": stamp,
-        "webhook-signature": f"v1,{signature}",
+        "webhook-signature": " ".join(_standard_signature(each, message) for each in secrets),
     }
+
+
+def _standard_signature(secret: Secret[str], message: bytes) -> str:
+    key = base64.b64decode(secret.reveal().removeprefix(SECRET_PREFIX))
+    return "v1," + base64.b64encode(hmac.digest(key, message, "sha256")).decode("ascii")

@@ -4,33 +4,51 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
+from urllib.parse import quote
 
-from yarl import URL
+import idna
 
-from jetpay.security.address_table import Address, AllowedNetwork, canonical, is_public
+from jetpay.security.address_table import (
+    PORTS,
+    Address,
+    AllowedNetwork,
+    canonical,
+    embedded,
+    is_public,
+    never_called,
+)
 
 URL_LENGTH: Final = 2_048
+HOST_LENGTH: Final = 253
 MAX_ADDRESSES: Final = 16
+HTTP_PORT: Final = 80
 
 USUAL_PORTS: Final = frozenset({443, 8443})
 LOWEST_FREE_PORT: Final = 1_024
-# Services that a request could harm or read: databases, queues, mail, orchestration, X11, IRC.
+# What a request could harm or read: databases, queues, mail, orchestration, screens, chat.
 SERVICE_PORTS: Final = frozenset(
     {1433, 1434, 1521, 1719, 1720, 1723, 1883, 2049, 2181, 2375, 2376, 2379, 2380, 3306, 3389,
-     3659, 4045, 4190, 4369, 4444, 5060, 5061, 5432, 5433, 5672, 5984, 5985, 5986, 6000, 6379,
-     6443, 6566, *range(6665, 6670), 6679, 6697, 7000, 7001, 8086, 8300, 8500, 8600, 8983, 9042,
-     9092, 9160, 9200, 9300, 9418, 9464, 10080, 10250, 10255, 11211, 15672, 16379, 26257, 26379,
-     27017, 27018, 27019, 28015}
+     3659, 4045, 4190, 4369, 4444, 5060, 5061, 5432, 5433, 5672, 5900, 5901, 5984, 5985, 5986, 6000,
+     6379, 6443, 6566, *range(6665, 6670), 6679, 6697, 7000, 7001, 8086, 8300, 8500, 8600, 8983,
+     9042, 9092, 9160, 9200, 9300, 9418, 9464, 10080, 10250, 10255, 11211, 15672, 16379, 26257,
+     26379, 27017, 27018, 27019, 28015}
 )  # fmt: skip
 
-_SHAPE: Final = re.compile(r"(https?)://([^/?#\\]*)(.*)", re.IGNORECASE | re.DOTALL)
-_AUTHORITY: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]%]+))(?::([0-9]{1,5}))?")
+_SHAPE: Final = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_AUTHORITY: Final = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(.*))?")
+_PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 _NAME: Final = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
     r"(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*"
 )
 # As browsers judge: a name whose last part is a number in any base is an IPv4 address.
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
+# Names that mean something near by, whoever is asked: RFC 6761, 6762, 8375, 9476, and ICANN's list.
+NEAR_BY: Final = frozenset(
+    {"alt", "arpa", "corp", "home", "internal", "intranet", "invalid", "lan", "local", "localhost",
+     "mail", "onion", "private", "test"}
+)  # fmt: skip
+_KEPT_IN_TARGET: Final = "!$%&'()*+,/:;=?@[]~"
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Every IPv4 and IPv6 address of a name; raises `OSError` when there is none."""
@@ -55,18 +73,30 @@ class DialRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ParsedUrl:
-    """`address` is set when the host is a literal."""
+    """`address` is set when the host is a literal; `target` is path and query as they are sent."""
 
-    url: URL
     scheme: str
     host: str
     port: int
     address: Address | None
+    target: str
+
+    @property
+    def authority(self) -> str:
+        """The value of `Host`: without the scheme's own port."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _SCHEME_PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+_SCHEME_PORTS: Final = {"https": 443, "http": HTTP_PORT}
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was vetted. `is_allowed_only`: some address is reached by the operator's leave."""
+    """What was vetted. `addresses`: none where the egress proxy resolves and vets the name.
+
+    `is_allowed_only`: some address is reached by the operator's leave.
+    """
 
     parsed: ParsedUrl
     addresses: tuple[Address, ...]
@@ -75,14 +105,19 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Ourselves: `is_ours` knows our interfaces, `guarded` the (address, port) of our services."""
+    """Ourselves: `is_ours` knows our interfaces, `guarded` the (address, port) of our services.
+
+    On `ports` we listen, at whichever of our addresses; `names` are those of our services.
+    """
 
     is_ours: Callable[[Address], bool]
     guarded: frozenset[tuple[Address, int]] = frozenset()
+    ports: frozenset[int] = frozenset()
+    names: frozenset[str] = frozenset()
 
 
 def parse(text: str) -> ParsedUrl:
-    """Read a URL with the parser that dials; spellings two parsers could differ on are refused."""
+    """Read a URL as it will be dialled; spellings two parsers could differ on are refused."""
     if len(text) > URL_LENGTH or not text.isprintable() or " " in text or "\\" in text:
         raise DialRefused("bad_url")
     shape = _SHAPE.fullmatch(text)
@@ -90,25 +125,39 @@ def parse(text: str) -> ParsedUrl:
         raise DialRefused("bad_url" if text[:5].lower() == "https" else "https_only")
     if "@" in shape[2] or "#" in text:
         raise DialRefused("bad_url")
-    authority = _AUTHORITY.fullmatch(shape[2])
-    if authority is None:
+    found = _AUTHORITY.fullmatch(shape[2])
+    if found is None:
         raise DialRefused("bad_host")
-    try:
-        url = URL(text)
-    except ValueError:
-        raise DialRefused("bad_url") from None
-    scheme = shape[1].lower()
-    typed_port = int(authority[3]) if authority[3] else {"https": 443, "http": 80}[scheme]
-    host, port = url.raw_host, url.port
-    if host is None or port is None or (url.scheme, port) != (scheme, typed_port):
-        raise DialRefused("bad_url")
-    address = canonical(host)
-    if authority[1] is not None or address is not None:
-        if address is None or (authority[1] or authority[2]) != host:
+    host, address = _host(found[1])
+    if found[2] is not None and not (_PORT.fullmatch(found[2]) and int(found[2]) <= PORTS):
+        raise DialRefused("bad_port")
+    scheme, rest = shape[1].lower(), shape[3]
+    port = int(found[2]) if found[2] else _SCHEME_PORTS[scheme]
+    target = quote(rest if rest.startswith("/") else f"/{rest}", safe=_KEPT_IN_TARGET)
+    return ParsedUrl(scheme, host, port, address, target)
+
+
+def _host(typed: str) -> tuple[str, Address | None]:
+    """The name in ASCII, or the one spelling of a literal. Raises `DialRefused`."""
+    if typed.startswith("["):
+        address = canonical(typed[1:-1].lower())
+        if address is None or address.version == 4 or "%" in typed:  # noqa: PLR2004
             raise DialRefused("bad_host")
-    elif not _NAME.fullmatch(host) or _NUMBER.fullmatch(host.rsplit(".", 1)[-1]):
+        return str(address), address
+    address = canonical(typed)
+    if address is not None:
+        return typed, address
+    try:
+        if len(typed) > HOST_LENGTH:
+            raise DialRefused("bad_host")
+        # Strict: what would first have to be mapped (wide digits, other dots) is no usual spelling.
+        name = typed.lower()
+        name = name if name.isascii() else idna.encode(name, strict=True, std3_rules=True).decode()
+    except idna.IDNAError:
+        raise DialRefused("bad_host") from None
+    if not _NAME.fullmatch(name) or _NUMBER.fullmatch(name.rpartition(".")[2]):
         raise DialRefused("bad_host")
-    return ParsedUrl(url, scheme, host, port, address)
+    return name, None
 
 
 def judge(
@@ -124,33 +173,56 @@ def judge(
         raise DialRefused("not_public")
     by_leave = [_leave(address, parsed.port, allowed) for address in addresses]
     for address, leave in zip(addresses, by_leave, strict=True):
-        if leave is not None:
-            if (address, parsed.port) in ourselves.guarded:
-                raise DialRefused("not_public")
-        elif (
-            not is_public(address)
-            or ourselves.is_ours(address)
-            or any(address == guarded for guarded, _ in ourselves.guarded)
+        if _is_us(address, None if leave is None else parsed.port, ourselves) or (
+            leave is None and (not is_public(address) or ourselves.is_ours(address))
         ):
             raise DialRefused("not_public")
     if parsed.scheme == "http" and None in by_leave:
         raise DialRefused("https_only")
-    if not all(_port_is_free(parsed, leave) for leave in by_leave):
+    if not all(_port_is_free(parsed.port, leave) for leave in by_leave):
         raise DialRefused("bad_port")
     return Target(parsed, tuple(addresses), any(leave is not None for leave in by_leave))
 
 
+def _is_us(address: Address, port: int | None, ourselves: Surroundings) -> bool:
+    """Whether one of our services is there; at any port when none is given."""
+    if port is None:
+        return any(address == guarded for guarded, _ in ourselves.guarded)
+    return (address, port) in ourselves.guarded or (
+        port in ourselves.ports and (address.is_loopback or ourselves.is_ours(address))
+    )
+
+
 def _leave(address: Address, port: int, allowed: Sequence[AllowedNetwork]) -> AllowedNetwork | None:
     entries = [each for each in allowed if each.holds(address, port)]
+    inner = embedded(address)
+    if never_called(address) or (
+        inner is not None and not is_public(inner) and _leave(inner, port, allowed) is None
+    ):
+        return None
     return max(entries, key=lambda each: each.port is not None, default=None)
 
 
-def _port_is_free(parsed: ParsedUrl, leave: AllowedNetwork | None) -> bool:
-    if leave is not None and (leave.port is not None or parsed.port == 80):  # noqa: PLR2004 - http
+def _port_is_free(port: int, leave: AllowedNetwork | None) -> bool:
+    if leave is not None and (leave.port is not None or port == HTTP_PORT):
         return True
-    return parsed.port in USUAL_PORTS or (
-        parsed.port >= LOWEST_FREE_PORT and parsed.port not in SERVICE_PORTS
-    )
+    return port in USUAL_PORTS or (port >= LOWEST_FREE_PORT and port not in SERVICE_PORTS)
+
+
+def parse_for(text: str, allowed: Sequence[AllowedNetwork]) -> ParsedUrl:
+    """As `parse`; what no address could make right is refused before anybody is asked for one."""
+    parsed = parse(text)
+    if not allowed and parsed.scheme == "http":
+        raise DialRefused("https_only")
+    if not allowed and parsed.address is None and _is_near_by(parsed.host):
+        raise DialRefused("not_public")
+    if not allowed and not _port_is_free(parsed.port, None):
+        raise DialRefused("bad_port")
+    return parsed
+
+
+def _is_near_by(host: str) -> bool:
+    return "." not in host or host.rpartition(".")[2] in NEAR_BY
 
 
 async def vet(
@@ -160,7 +232,7 @@ async def vet(
     ourselves: Surroundings,
 ) -> Target:
     """The only addresses at which this URL may be called now. Raises `DialRefused`."""
-    parsed = parse(text)
+    parsed = parse_for(text, allowed)
     if parsed.address is not None:
         return judge(parsed, [parsed.address], allowed, ourselves)
     try:
@@ -171,3 +243,17 @@ async def vet(
     if None in addresses:
         raise DialRefused("not_public")
     return judge(parsed, [each for each in addresses if each], allowed, ourselves)
+
+
+def vet_name(text: str, allowed: Sequence[AllowedNetwork], ourselves: Surroundings) -> Target:
+    """All that can be said where another one looks the name up. Raises `DialRefused`."""
+    parsed = parse_for(text, allowed)
+    if parsed.address is not None:
+        return judge(parsed, [parsed.address], allowed, ourselves)
+    if _is_near_by(parsed.host) or parsed.host in ourselves.names:
+        raise DialRefused("not_public")
+    if parsed.scheme == "http":
+        raise DialRefused("https_only")
+    if not _port_is_free(parsed.port, None):
+        raise DialRefused("bad_port")
+    return Target(parsed, (), is_allowed_only=False)

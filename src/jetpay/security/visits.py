@@ -21,8 +21,6 @@ SESSION_BYTES: Final = 32
 SESSION_PREFIX: Final = "s1."
 SECURE_PREFIX: Final = "__Host-"
 VISIT_NAME: Final = "jetpay_pay_"
-MEMBER_NAME: Final = "jetpay_session"
-DEVICE_NAME: Final = "jetpay_device"
 
 _FORMAT: Final = 1
 _MAC_BYTES: Final = 16
@@ -45,14 +43,13 @@ class VisitParts:
     mac: bytes
 
 
-def cookie_name(name: str, *, secure: bool) -> str:
-    """The name as browsers get it; without prefix only for plain http on a loopback host."""
-    return (SECURE_PREFIX if secure else "") + name
-
-
 def visit_cookie_name(credit_id: UUID, *, secure: bool) -> str:
-    """One cookie per credit, so that two links in two tabs do not overwrite each other."""
-    return cookie_name(VISIT_NAME + credit_id.hex[-_CREDIT_HEX_SHOWN:], secure=secure)
+    """One cookie per credit, so that two links in two tabs do not overwrite each other.
+
+    Without the prefix only for plain http on a loopback host.
+    """
+    prefix = SECURE_PREFIX if secure else ""
+    return prefix + VISIT_NAME + credit_id.hex[-_CREDIT_HEX_SHOWN:]
 
 
 def make_visit(

@@ -6,6 +6,7 @@ from typing import Any
 
 import uvloop
 
+from jetpay.security.dial import allow_many_connections
 from jetpay.serve.child import Inheritance, leave_in_time, leave_when_told
 from jetpay.services import Services, open_services
 from jetpay.settings import Settings
@@ -28,6 +29,7 @@ def work_alone(settings: Settings) -> None:
 
 async def work_until_told(settings: Settings) -> None:
     """Until SIGTERM or SIGINT."""
+    allow_many_connections()
     services = await open_services(settings)
     try:
         await _work(services)

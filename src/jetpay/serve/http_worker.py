@@ -15,6 +15,7 @@ from psycopg_pool import PoolTimeout
 
 from jetpay.db.pool import describe_error
 from jetpay.metrics import STATUS, count_request
+from jetpay.security.keys import REFRESH_EVERY_SECONDS
 from jetpay.serve.child import Inheritance, leave_in_time
 from jetpay.services import Services, open_services
 from jetpay.settings import Settings
@@ -32,8 +33,6 @@ UNKNOWN_ROUTE: Final = "unknown"
 COLLECT_AFTER: Final = (20_000, 20, 100)
 """Requests make many objects that live until the next commit; looking at them pays later."""
 REFRESH_AT_MOST_EVERY_SECONDS: Final = 1.0
-REFRESH_SECONDS: Final = 60.0
-"""Keys that others made or took away are known before they are used."""
 
 log = structlog.get_logger(__name__)
 
@@ -119,7 +118,7 @@ async def _keep_fresh(services: Services) -> None:
     with suppress(asyncio.CancelledError):
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(services.keyring.missed.wait(), REFRESH_SECONDS)
+                await asyncio.wait_for(services.keyring.missed.wait(), REFRESH_EVERY_SECONDS)
             await asyncio.sleep(REFRESH_AT_MOST_EVERY_SECONDS)
             try:
                 await services.keyring.refresh(services.db)

@@ -2,12 +2,14 @@
 
 import asyncio
 import multiprocessing
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from functools import partial
+from http.client import HTTPConnection, HTTPException
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
@@ -87,10 +89,9 @@ def serve(
         )
         configure_logging(level=settings.log_level)  # Granian's start took it away
         worker = _Worker(inheritance) if with_worker else None
-        keeper = _Keeper(http, server, worker)
+        keeper = _Keeper(http, server, worker, settings)
         keeper.start()
         stack.callback(keeper.leave)
-        log.info("serving", url=settings.public_url, processes=settings.workers)
         http.run(partial(load, inheritance, make_app))
     return 0 if http.was_told else 1
 
@@ -108,7 +109,8 @@ def _refuse_taken_port(settings: Settings) -> None:
         socket.create_server((settings.host, settings.port), family=family).close()
     except OSError as error:
         raise SettingsProblem(
-            f"Nobody can listen on {settings.host}:{settings.port} ({error.strerror}):"
+            f"Nobody can listen on {settings.host}:{settings.port}"
+            f" ({os.strerror(error.errno or 0)}):"
             " set JETPAY_HOST and JETPAY_PORT to an address that is free."
         ) from None
 
@@ -193,12 +195,18 @@ class _Keeper(threading.Thread):
     """
 
     def __init__(
-        self, http: _HttpServer, server: EmbeddedServer | None, worker: _Worker | None
+        self,
+        http: _HttpServer,
+        server: EmbeddedServer | None,
+        worker: _Worker | None,
+        settings: Settings,
     ) -> None:
         super().__init__(name="keeper", daemon=True)
         self._http = http
         self._server = server
         self._worker = worker
+        self._settings = settings
+        self._has_served = False
 
     def run(self) -> None:
         """Until told to leave."""
@@ -208,10 +216,22 @@ class _Keeper(threading.Thread):
                     log.warning("database_server_started_again")
                 if self._worker is not None:
                     self._worker.keep()
+                if not self._has_served:
+                    self._tell_when_serving()
             except Exception:
                 log.exception("keeping_up_failed")
         if self._worker is not None:
             self._worker.stop()
+
+    def _tell_when_serving(self) -> None:
+        """Once, when a request is answered: the children need seconds to open everything."""
+        settings = self._settings
+        connection = HTTPConnection(settings.host, settings.port, timeout=LOOK_SECONDS)
+        with closing(connection), suppress(OSError, HTTPException):
+            connection.request("HEAD", "/healthz")
+            connection.getresponse()
+            self._has_served = True
+            log.info("serving", url=settings.public_url, processes=settings.workers)
 
     def leave(self) -> None:
         """Returns when the worker is down."""

@@ -1,23 +1,23 @@
-"""Registering, changing, testing and deleting webhooks."""
+"""Registering, changing and deleting webhooks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from jetpay.base.clock import iso
 from jetpay.base.ids import CompanyId, WebhookId, uuid7
 from jetpay.base.refusals import NotFound
 from jetpay.db.rows import Command, Query
 from jetpay.db.transactions import Transaction, action
-from jetpay.events.model import Actor, Draft, EventType
-from jetpay.events.queries import highest_event_id, last_event_before
-from jetpay.events.record import record
+from jetpay.events.queries import highest_event_id
 from jetpay.idempotency import Once
 from jetpay.security.secrets import Secret
 from jetpay.security.signing import make_signing_secret
 from jetpay.security.vault import Vault
 from jetpay.webhooks.model import (
     API_KEY,
+    BOTH_SECRETS,
     SIGNING_SECRET,
     TABLE,
     WEBHOOKS_PER_COMPANY,
@@ -28,13 +28,8 @@ from jetpay.webhooks.model import (
     WebhookState,
 )
 from jetpay.webhooks.queries import webhook
-from jetpay.webhooks.refusals import (
-    TooManyWebhooks,
-    WebhookHasFailed,
-    start_out_of_range,
-    two_starts,
-    url_taken,
-)
+from jetpay.webhooks.refusals import SecretChangedLately, TooManyWebhooks, url_taken
+from jetpay.webhooks.replays import END, TRY_REPLAY_AGAIN, first_event, replay
 
 # Everything that changes which webhooks there are takes the company first: counts and URLs hold.
 LOCK_COMPANY = Query(
@@ -58,10 +53,11 @@ WITH_URL = Query(
 ADD = Command(
     """
     insert into webhook (company_id, webhook_id, number, callback_url, api_key, signing_secret,
-                         audience, max_batch_size, max_wait_seconds, start_after, created_at)
+                         audience, max_batch_size, max_wait_seconds, start_after,
+                         history_through, created_at)
     values (%(company_id)s, %(webhook_id)s, nextval('webhook_number'), %(callback_url)s,
             %(api_key)s, %(signing_secret)s, %(audience)s, %(max_batch_size)s,
-            %(max_wait_seconds)s, %(start_after)s, %(at)s)
+            %(max_wait_seconds)s, %(start_after)s, %(history_through)s, %(at)s)
     """
 )
 CHANGE = Command(
@@ -72,30 +68,31 @@ CHANGE = Command(
     where company_id = %(company_id)s and webhook_id = %(webhook_id)s
     """
 )
+# A webhook that had failed proves its address anew: another company's may be there now.
 TRY_AGAIN = Command(
     """
     update webhook set state = 'active', failures = 0, failing_since = null, not_before = null
     where company_id = %(company_id)s and webhook_id = %(webhook_id)s
     """
 )
-# The lease runs on without its token: a batch under way cannot move the new cursor, and the
-# next one leaves only when that one must have ended.
-START_FROM = Command(
+# The lease runs on without its token: what a call to the old URL brings is forgotten, and the new
+# one is called only when that one must have ended.
+MOVED = Command(
     """
-    update webhook set start_after = %(start_after)s, last_sent_event_id = null,
-      batch_through = null, lease_token = null
+    update webhook set proved_address = null, lease_token = null
     where company_id = %(company_id)s and webhook_id = %(webhook_id)s
     """
 )
-FLUSH = Command(
+ROTATE_SECRET = Command(
     """
-    update webhook set flush = true, not_before = null
+    update webhook set previous_secret = signing_secret, previous_until = %(until)s,
+      signing_secret = %(signing_secret)s
     where company_id = %(company_id)s and webhook_id = %(webhook_id)s
     """
 )
 DELETE = Command(
     """
-    update webhook set deleted_at = %(at)s, lease_token = null
+    update webhook set deleted_at = %(at)s, lease_token = null, proved_address = null
     where company_id = %(company_id)s and webhook_id = %(webhook_id)s and deleted_at is null
     """
 )
@@ -125,6 +122,8 @@ async def register(
     if await COUNT.one(tx, company_id=company_id) >= WEBHOOKS_PER_COMPANY:
         raise TooManyWebhooks(limit=WEBHOOKS_PER_COMPANY)
     await _refuse_taken(tx, company_id, webhook_id, new.callback_url)
+    start_after = await first_event(tx, company_id, new.start) - 1
+    last = await highest_event_id(tx, company_id)
     sealed = _Sealer(tx, vault, company_id, webhook_id)
     await ADD.run(
         tx,
@@ -136,7 +135,8 @@ async def register(
         audience=new.audience,
         max_batch_size=new.max_batch_size,
         max_wait_seconds=new.max_wait_seconds,
-        start_after=await _start_after(tx, company_id, new.start),
+        start_after=start_after,
+        history_through=last if start_after < last else None,
         at=now,
     )
     return await webhook(tx, company_id, webhook_id)
@@ -152,10 +152,11 @@ async def change(
     start: Start,
     revive: bool,
     vault: Vault,
+    now: datetime,
 ) -> Webhook:
     """Change the given fields; `revive` (as a new URL does) tries again at once.
 
-    A new `start` moves the cursor. Refuses `NotFound`, and `Invalid` as `register` does.
+    A `start` begins a replay. Refuses as `register` and `replay` do, and `NotFound`.
     """
     await LOCK_COMPANY.one(tx, company_id=company_id)
     before = await webhook(tx, company_id, webhook_id)
@@ -168,34 +169,46 @@ async def change(
         api_key=await _changed_key(tx, vault, before, wanted),
         **plain,
     )
-    has_failed = before.state is WebhookState.FAILED
-    if revive or (plain["callback_url"] != before.callback_url and not has_failed):
+    is_moved = plain["callback_url"] != before.callback_url
+    if is_moved:
+        await MOVED.run(tx, company_id=company_id, webhook_id=webhook_id)
+    if revive or (is_moved and before.state is not WebhookState.FAILED):
         await TRY_AGAIN.run(tx, company_id=company_id, webhook_id=webhook_id)
+        await TRY_REPLAY_AGAIN.run(tx, company_id=company_id, webhook_id=webhook_id)
     if start.is_given:
-        start_after = await _start_after(tx, company_id, start)
-        await START_FROM.run(
-            tx, company_id=company_id, webhook_id=webhook_id, start_after=start_after
-        )
+        await replay(tx, company_id, webhook_id, start, now=now)
     return await webhook(tx, company_id, webhook_id)
 
 
 @action
-async def test(
-    tx: Transaction, company_id: CompanyId, webhook_id: WebhookId, *, by: Actor, at: datetime
+async def rotate_secret(
+    tx: Transaction,
+    company_id: CompanyId,
+    webhook_id: WebhookId,
+    *,
+    vault: Vault,
+    once: Once | None = None,
+    now: datetime,
 ) -> Webhook:
-    """Record a `webhooks.test` event, and send what waits for this webhook at once.
+    """Sign with a new secret, and for a day with the one before as well.
 
-    Refuses `NotFound` and `WebhookHasFailed`.
+    Refuses `NotFound`, and `SecretChangedLately` while there is a secret before that.
     """
+    await LOCK_COMPANY.one(tx, company_id=company_id)
     found = await webhook(tx, company_id, webhook_id)
-    if found.state is WebhookState.FAILED:
-        raise WebhookHasFailed
-    await FLUSH.run(tx, company_id=company_id, webhook_id=webhook_id)
-    draft = Draft(
-        company_id=company_id, type=EventType.WEBHOOK_TEST, subject_id=webhook_id, at=at, actor=by
+    if once is not None and await once.claim(tx, company_id, webhook_id) is not None:
+        return found
+    if found.previous_until is not None and found.previous_until > now:
+        raise SecretChangedLately(until=iso(found.previous_until))
+    sealed = _Sealer(tx, vault, company_id, webhook_id)
+    await ROTATE_SECRET.run(
+        tx,
+        company_id=company_id,
+        webhook_id=webhook_id,
+        signing_secret=await sealed(SIGNING_SECRET, make_signing_secret()),
+        until=now + BOTH_SECRETS,
     )
-    record(tx, draft)
-    return found
+    return await webhook(tx, company_id, webhook_id)
 
 
 @action
@@ -205,6 +218,7 @@ async def delete(
     """Nothing more is sent; a batch under way may still arrive. Refuses `NotFound`."""
     if not await DELETE.run(tx, company_id=company_id, webhook_id=webhook_id, at=at):
         raise NotFound
+    await END.run(tx, company_id=company_id, webhook_id=webhook_id)
 
 
 async def _refuse_taken(
@@ -215,19 +229,6 @@ async def _refuse_taken(
     )
     if other is not None:
         raise url_taken()
-
-
-async def _start_after(tx: Transaction, company_id: CompanyId, start: Start) -> int:
-    if start.from_event_id is not None and start.from_time is not None:
-        raise two_starts()
-    if start.from_time is not None:
-        return await last_event_before(tx, company_id, start.from_time)
-    last = await highest_event_id(tx, company_id)
-    if start.from_event_id is None:
-        return last
-    if not 1 <= start.from_event_id <= last + 1:
-        raise start_out_of_range(last)
-    return start.from_event_id - 1
 
 
 async def _changed_key(

@@ -1,47 +1,61 @@
-"""Which addresses the webhooks of a company may go to."""
+"""Which addresses the webhooks of a company may go to, and how we get there."""
 
 from urllib.parse import urlsplit
+
+from psycopg.conninfo import conninfo_to_dict
 
 from jetpay.base.ids import CompanyId
 from jetpay.db.transactions import OpensTransactions
 from jetpay.security.address_table import AllowedNetwork
 from jetpay.security.dial import Dialler, DialRefused
+from jetpay.security.egress import EgressProxy
+from jetpay.security.ourselves import Ourselves, Place
+from jetpay.security.secrets import Secret
 from jetpay.settings import Settings
 from jetpay.webhooks.queries import allowed_networks
 from jetpay.webhooks.refusals import refused_url
 
-USUAL_PORTS = {
-    "http": 80,
-    "https": 443,
-    "smtp": 25,
-    "smtps": 465,
-    "postgres": 5432,
-    "postgresql": 5432,
-}
+USUAL_PORTS = {"http": 80, "https": 443, "smtp": 25, "smtps": 465}
+POSTGRESQL_PORT = "5432"
 
 
 def dialler_of(settings: Settings) -> Dialler:
     """The way out; what we are made of (page and API, database, mail server) is not outside."""
-    urls = [settings.public_url]
-    urls += [each.reveal() for each in (settings.database_url, settings.smtp_url) if each]
-    return Dialler(guarded=[place for url in urls if (place := _place(url)) is not None])
+    places = [_place(settings.public_url), *_database_places(settings.database_url)]
+    if settings.smtp_url is not None:
+        places.append(_place(settings.smtp_url.reveal()))
+    proxy = None
+    if settings.egress_proxy is not None:
+        proxy = EgressProxy.of(settings.egress_proxy, vets=settings.egress_proxy_vets)
+        places.append(proxy.place)
+    listens = settings.metrics_listen.rpartition(":")[2]
+    ports = [settings.port, *([int(listens)] if listens.isdigit() else [])]
+    return Dialler(ourselves=Ourselves(places, ports=ports), proxy=proxy)
 
 
-def _place(url: str) -> tuple[str, int] | None:
-    """Host and port; None for a database behind a socket or on several hosts."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None
-    return (parts.hostname, port or USUAL_PORTS[parts.scheme]) if parts.hostname else None
+def _place(url: str) -> Place:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or USUAL_PORTS[parts.scheme]
+
+
+def _database_places(dsn: Secret[str] | None) -> list[Place]:
+    """Every host of a connection string that is not the folder of a socket."""
+    if dsn is None:
+        return []
+    parts = {name: str(value) for name, value in conninfo_to_dict(dsn.reveal()).items() if value}
+    hosts = (parts.get("host") or "").split(",") + (parts.get("hostaddr") or "").split(",")
+    ports = (parts.get("port") or POSTGRESQL_PORT).split(",")
+    return [
+        (host, int(port or POSTGRESQL_PORT))
+        for host in hosts
+        if host and not host.startswith(("/", "@"))
+        for port in ports
+    ]
 
 
 def networks_for_sandboxes(settings: Settings) -> tuple[AllowedNetwork, ...]:
     """`JETPAY_WEBHOOK_ALLOWED_NETWORKS`."""
-    return tuple(
-        AllowedNetwork(each.network, each.port) for each in settings.webhook_allowed_networks
-    )
+    return settings.webhook_allowed_networks
 
 
 async def vet_callback(

@@ -1,30 +1,35 @@
-"""Which webhooks are due, who has them in hand, and what became of their batches."""
+"""Which webhooks are due, who has them in hand, and what became of their calls."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from jetpay.base.ids import CompanyId, WebhookId
-from jetpay.db.rows import Command, Query
+from jetpay.db.arrays import number_array, text_array, uuid_array
+from jetpay.db.rows import Query
 from jetpay.db.transactions import OpensTransactions, Transaction, action
 from jetpay.events.model import SYSTEM, Draft, EventType
 from jetpay.events.record import record
-from jetpay.webhooks.model import Attempt
+from jetpay.security.vault import Vault
+from jetpay.webhooks.attempts import note
+from jetpay.webhooks.model import Attempt, Kind
 from jetpay.webhooks.schedule import Reason
 
-LEASE: Final = timedelta(seconds=45)
-"""Longer than a call may take, with what comes before and after it."""
-ATTEMPTS_KEPT: Final = timedelta(days=30)
+LEASE: Final = timedelta(seconds=20)
+"""Longer than a call may take; after a kill nobody sends to its webhooks for so long."""
+LOOKED_AT_ONCE: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A webhook of which this process alone may send a batch until the lease ends.
+    """A webhook that this process alone may call until the lease ends.
 
-    `cursor`: the last event that needs no sending; `through`: where a batch that failed before
-    ended; `last_event_id`: the company's highest when it was claimed.
+    `kind`: what the call is for. `cursor`: the last event that this course, live or replay, need
+    not send; `through`: where its batch ends at the latest; `size`: how many events it may have.
+    `replay_from` and `replay_through`: what is replayed, also by a live course that began in the
+    past. `failures` and `failing_since` are the course's. `last_event_id`: the company's highest.
     """
 
     company_id: CompanyId
@@ -33,11 +38,16 @@ class Claimed:
     callback_url: str
     api_key: bytes | None
     signing_secret: bytes
+    previous_secret: bytes | None
     audience: str | None
-    max_batch_size: int
+    kind: Kind
     cursor: int
     through: int | None
-    flush: bool
+    size: int
+    fits: int | None
+    replay_id: UUID | None
+    replay_from: int | None
+    replay_through: int | None
     failures: int
     failing_since: datetime | None
     lease_token: UUID
@@ -46,153 +56,212 @@ class Claimed:
     allowed_networks: tuple[str, ...]
 
 
-# A batch that failed is due as soon as its pause is over, one that somebody asked for at once.
-# Waiting is counted on the real clock: an event's time less what its company's clock is ahead
-# now is never later than when it really happened, so a turned clock delays nothing.
+# Over all companies: once a second, for what nobody was told of and what was waited for.
+LOOK = Query(
+    CompanyId,
+    """
+    select company_id from webhook_due
+    where due_at <= %(at)s and (lease_until is null or lease_until <= now())
+    group by company_id order by min(due_at) limit %(limit)s
+    """,
+    never_null=("company_id",),
+)
+# Live and replay take turns: after a success, not_before says when each of them went last.
 CLAIM = Query(
     Claimed,
     """
     with due as materialized (
-      select w.company_id, w.webhook_id, co.sandbox, co.allowed_networks, c.last_event_id
-      from webhook w
-      join event_counter c on c.company_id = w.company_id
-      join company co on co.company_id = w.company_id
-      where w.state = 'active' and w.deleted_at is null
-        and (w.not_before is null or w.not_before <= %(at)s)
+      select w.company_id, w.webhook_id, d.is_unproved, d.last_event_id, d.sandbox,
+             d.allowed_networks, r.replay_id, r.first_event_id, r.last_event_id as replay_last,
+             r.sent_through, r.batch_through, r.failures, r.failing_since
+      from webhook_due d
+      join webhook w on w.company_id = d.company_id and w.webhook_id = d.webhook_id
+      left join webhook_replay r on r.company_id = d.company_id and r.webhook_id = d.webhook_id
+        and not d.is_unproved and d.replay_at <= %(at)s
+        and (d.live_at is null or d.live_at > %(at)s or d.replay_at < d.live_at)
+      where d.company_id = any(%(companies)s::uuid[]) and d.due_at <= %(at)s
+        and w.state = 'active' and w.deleted_at is null
         and (w.lease_until is null or w.lease_until <= now())
-        and (%(only)s::uuid is null or w.company_id = %(only)s)
-        and c.last_event_id > coalesce(w.last_sent_event_id, w.start_after)
-        and (w.max_wait_seconds = 0 or w.failures > 0 or w.flush
-          or c.last_event_id - coalesce(w.last_sent_event_id, w.start_after) >= w.max_batch_size
-          or %(at)s - make_interval(secs => w.max_wait_seconds) >= (
-            select e.created_at - co.clock_offset from event e
-            where e.company_id = w.company_id
-              and e.event_id > coalesce(w.last_sent_event_id, w.start_after)
-            order by e.event_id limit 1))
-      order by w.not_before nulls first
+        and (w.failures = 0 or %(retries)s)
+      order by d.due_at
       limit %(limit)s
       for no key update of w skip locked)
     update webhook w set lease_until = now() + %(lease)s::interval, lease_token = %(token)s
     from due
     where w.company_id = due.company_id and w.webhook_id = due.webhook_id
     returning w.company_id, w.webhook_id, w.number, w.callback_url, w.api_key, w.signing_secret,
-      w.audience, w.max_batch_size, coalesce(w.last_sent_event_id, w.start_after) as cursor,
-      w.batch_through as through, w.flush, w.failures, w.failing_since, w.lease_token,
-      due.last_event_id, due.sandbox, due.allowed_networks
+      case when w.previous_until > %(at)s then w.previous_secret end as previous_secret,
+      w.audience,
+      case when due.is_unproved then 'test' when due.replay_id is null then 'live'
+           else 'replay' end as kind,
+      coalesce(due.sent_through, w.last_sent_event_id, w.start_after) as cursor,
+      case when due.replay_id is not null then coalesce(due.batch_through, due.replay_last)
+           else least(w.batch_through, case
+             when coalesce(w.last_sent_event_id, w.start_after) < w.history_through
+             then w.history_through end) end as through,
+      least(w.max_batch_size, w.fits) as size, w.fits, due.replay_id,
+      case when due.replay_id is not null then due.first_event_id
+           when coalesce(w.last_sent_event_id, w.start_after) < w.history_through
+           then w.start_after + 1 end as replay_from,
+      case when due.replay_id is not null then due.replay_last
+           when coalesce(w.last_sent_event_id, w.start_after) < w.history_through
+           then w.history_through end as replay_through,
+      coalesce(due.failures, w.failures) as failures,
+      case when due.replay_id is not null then due.failing_since else w.failing_since
+           end as failing_since,
+      w.lease_token, due.last_event_id, due.sandbox, due.allowed_networks
     """,
-    never_null=("cursor", "lease_token", "last_event_id", "sandbox", "allowed_networks"),
+    never_null=(
+        "kind",
+        "cursor",
+        "size",
+        "failures",
+        "lease_token",
+        "last_event_id",
+        "sandbox",
+        "allowed_networks",
+    ),
 )
-# Whoever lost the lease changes nothing but the list of attempts: that call was made.
-SETTLE = Command(
+# Whoever lost the lease changes nothing.
+SETTLE = Query(
+    int,
     """
     with o as (
       select * from unnest(%(companies)s::uuid[], %(webhooks)s::uuid[], %(tokens)s::uuid[],
-        %(attempts)s::uuid[], %(batches)s::uuid[], %(firsts)s::bigint[], %(lasts)s::bigint[],
-        %(ats)s::timestamptz[], %(durations)s::int[], %(statuses)s::int[], %(errors)s::text[],
-        %(delivered)s::boolean[], %(unflush)s::boolean[], %(not_befores)s::timestamptz[],
-        %(throughs)s::bigint[])
-        as u(company_id, webhook_id, token, attempt_id, batch_id, first_event_id, last_event_id,
-             at, duration_ms, status, error, delivered, unflush, not_before, through)),
-    logged as (
-      insert into webhook_attempt (company_id, webhook_id, attempt_id, batch_id, first_event_id,
-                                   last_event_id, at, duration_ms, status, error)
-      select company_id, webhook_id, attempt_id, batch_id, first_event_id, last_event_id, at,
-             duration_ms, status, error
-      from o on conflict do nothing)
-    update webhook w set
-      last_sent_event_id = case when o.delivered then o.last_event_id
-                                else w.last_sent_event_id end,
-      failures = case when o.delivered then 0 else w.failures + 1 end,
-      failing_since = case when o.delivered then null else coalesce(w.failing_since, o.at) end,
-      not_before = o.not_before,
-      batch_through = o.through,
-      flush = w.flush and not o.unflush,
-      lease_until = null, lease_token = null
-    from o
-    where w.company_id = o.company_id and w.webhook_id = o.webhook_id and w.lease_token = o.token
-    """
+        %(kinds)s::text[], %(replays)s::uuid[], %(delivered)s::boolean[], %(failed)s::int[],
+        %(ats)s::timestamptz[], %(lasts)s::bigint[], %(not_befores)s::timestamptz[],
+        %(throughs)s::bigint[], %(fits)s::smallint[])
+        as u(company_id, webhook_id, token, kind, replay_id, delivered, failed, at, last_event_id,
+             not_before, through, fits)),
+    ours as (
+      update webhook w set
+        last_sent_event_id = case when o.kind = 'live' and o.delivered then o.last_event_id
+                                  else w.last_sent_event_id end,
+        failures = case when o.kind = 'replay' then w.failures when o.delivered then 0
+                        else w.failures + o.failed end,
+        failing_since = case when o.kind = 'replay' then w.failing_since
+                             when o.delivered then null
+                             when o.failed = 1 then coalesce(w.failing_since, o.at)
+                             else w.failing_since end,
+        not_before = case when o.kind = 'replay' then w.not_before else o.not_before end,
+        batch_through = case when o.kind = 'live' then o.through else w.batch_through end,
+        fits = case when o.kind = 'test' then w.fits else o.fits end,
+        lease_until = null, lease_token = null
+      from o
+      where w.company_id = o.company_id and w.webhook_id = o.webhook_id and w.lease_token = o.token
+      returning o.company_id, o.replay_id, o.delivered, o.failed, o.at, o.last_event_id,
+                o.not_before, o.through),
+    replayed as (
+      update webhook_replay r set
+        sent_through = case when o.delivered then o.last_event_id else r.sent_through end,
+        failures = case when o.delivered then 0 else r.failures + o.failed end,
+        failing_since = case when o.delivered then null
+                             when o.failed = 1 then coalesce(r.failing_since, o.at)
+                             else r.failing_since end,
+        not_before = o.not_before, batch_through = o.through
+      from ours o
+      where r.company_id = o.company_id and r.replay_id = o.replay_id
+        and not (o.delivered and o.last_event_id >= r.last_event_id)),
+    ended as (
+      delete from webhook_replay r using ours o
+      where r.company_id = o.company_id and r.replay_id = o.replay_id
+        and o.delivered and o.last_event_id >= r.last_event_id)
+    select count(*)::int as settled from ours
+    """,
 )
 FAIL = Query(
     CompanyId,
     """
-    update webhook set state = 'failed'
-    where company_id = %(company_id)s and webhook_id = %(webhook_id)s
-      and failures > 0 and lease_token is null and state = 'active'
+    update webhook set state = 'failed', proved_address = null
+    where company_id = %(company_id)s and webhook_id = %(webhook_id)s and state = 'active'
     returning company_id
     """,
 )
-FORGET_ATTEMPTS = Command(
-    """
-    delete from webhook_attempt a using webhook w
-    where a.company_id = w.company_id and a.webhook_id = w.webhook_id
-      and a.attempt_id < %(before)s
-    """
-)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """A batch that was sent, and what follows. `through`: where it ends when it is sent again."""
+    """What became of a claim; no attempt when no call was made.
+
+    `through`: where the batch ends when it is sent again; `fits`: how many events may be in one.
+    """
 
     claimed: Claimed
-    attempt: Attempt
-    is_delivered: bool
-    not_before: datetime | None
+    attempt: Attempt | None = None
+    is_delivered: bool = False
+    is_failure: bool = False
+    at: datetime
+    not_before: datetime
     through: int | None
+    fits: int | None
 
-    @property
-    def ends_flush(self) -> bool:
-        """Whether everything is delivered that waited when somebody asked for it."""
-        all_sent = self.attempt.last_event_id >= self.claimed.last_event_id
-        return self.claimed.flush and self.is_delivered and all_sent
+
+async def look(db: OpensTransactions | Transaction, *, at: datetime) -> list[CompanyId]:
+    """Companies with webhooks that are due, those first that wait longest. `at`: real time."""
+    return await LOOK.all(db, at=at, limit=LOOKED_AT_ONCE)
 
 
 async def claim_webhooks(
     db: OpensTransactions | Transaction,
+    companies: Collection[CompanyId],
     limit: int,
     token: UUID,
     *,
     at: datetime,
-    only: CompanyId | None = None,
+    retries: bool = True,
 ) -> list[Claimed]:
-    """At most `limit` webhooks that are due, leased under `token` (a new one each time).
+    """At most `limit` of their webhooks that are due, leased under `token` (a new one each time).
 
-    `at`: real time. Any number of processes may claim at once; none gets what another has.
+    `retries`: also those whose last call failed. Any number of processes may claim at once; none
+    gets what another has.
     """
-    return await CLAIM.all(db, limit=limit, token=token, at=at, only=only, lease=LEASE)
-
-
-async def settle(db: OpensTransactions | Transaction, settled: Sequence[Settled]) -> int:
-    """Move cursors or back off, and note the attempts; how many leases were still ours."""
-    return await SETTLE.run(
+    return await CLAIM.all(
         db,
-        companies=[s.claimed.company_id for s in settled],
-        webhooks=[s.claimed.webhook_id for s in settled],
-        tokens=[s.claimed.lease_token for s in settled],
-        attempts=[s.attempt.attempt_id for s in settled],
-        batches=[s.attempt.batch_id for s in settled],
-        firsts=[s.attempt.first_event_id for s in settled],
-        lasts=[s.attempt.last_event_id for s in settled],
-        ats=[s.attempt.at for s in settled],
-        durations=[s.attempt.duration_ms for s in settled],
-        statuses=[s.attempt.status for s in settled],
-        errors=[s.attempt.error for s in settled],
-        delivered=[s.is_delivered for s in settled],
-        unflush=[s.ends_flush for s in settled],
-        not_befores=[s.not_before for s in settled],
-        throughs=[s.through for s in settled],
+        companies=list(companies),
+        limit=limit,
+        token=token,
+        at=at,
+        retries=retries,
+        lease=LEASE,
     )
 
 
 @action
-async def fail(tx: Transaction, settled: Settled, reason: Reason, *, at: datetime) -> None:
+async def settle(tx: Transaction, settled: Sequence[Settled], *, vault: Vault) -> int:
+    """Move cursors or back off, and note the attempts; how many leases were still ours.
+
+    An attempt is noted whoever has the lease: that call was made.
+    """
+    made = [(s.claimed, s.attempt) for s in settled if s.attempt is not None]
+    await note(tx, made, vault=vault)
+    return await SETTLE.one(
+        tx,
+        companies=uuid_array([s.claimed.company_id for s in settled]),
+        webhooks=uuid_array([s.claimed.webhook_id for s in settled]),
+        tokens=uuid_array([s.claimed.lease_token for s in settled]),
+        kinds=text_array([s.claimed.kind.value for s in settled]),
+        replays=uuid_array([s.claimed.replay_id for s in settled]),
+        delivered=number_array([s.is_delivered for s in settled]),
+        failed=number_array([int(s.is_failure) for s in settled]),
+        ats=text_array([s.at.isoformat() for s in settled]),
+        lasts=number_array([s.attempt.last_event_id if s.attempt else None for s in settled]),
+        not_befores=text_array([s.not_before.isoformat() for s in settled]),
+        throughs=number_array([s.through for s in settled]),
+        fits=number_array([s.fits for s in settled]),
+    )
+
+
+@action
+async def fail(
+    tx: Transaction, settled: Settled, reason: Reason, *, vault: Vault, at: datetime
+) -> None:
     """Give a webhook up: nothing is sent until it is revived, and no event is dropped.
 
     `at`: business time.
     """
     claimed = settled.claimed
     place = {"company_id": claimed.company_id, "webhook_id": claimed.webhook_id}
-    if not await settle(tx, [settled]) or await FAIL.first(tx, **place) is None:
+    if not await settle(tx, [settled], vault=vault) or await FAIL.first(tx, **place) is None:
         return  # another process has it in hand now
     record(
         tx,
@@ -205,9 +274,3 @@ async def fail(tx: Transaction, settled: Settled, reason: Reason, *, at: datetim
             data={"reason": reason.value},
         ),
     )
-
-
-async def forget_attempts(db: OpensTransactions | Transaction, *, before: datetime) -> int:
-    """Delete the attempts older than `before`, by the time in their identifiers."""
-    oldest = int(before.timestamp() * 1000) << 80
-    return await FORGET_ATTEMPTS.run(db, before=UUID(int=oldest))

@@ -1,8 +1,8 @@
 """What a webhook is, what is asked of one, and what one delivery attempt was."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -17,6 +17,8 @@ MAX_WAIT_SECONDS: Final = 3_600
 DEFAULT_WAIT_SECONDS: Final = 60
 API_KEY_LENGTH: Final = 256
 AUDIENCE_LENGTH: Final = 200
+BOTH_SECRETS: Final = timedelta(hours=24)
+"""So long the secret before signs beside the new one."""
 
 TABLE: Final = "webhook"
 API_KEY: Final = "api_key"
@@ -35,11 +37,20 @@ class WebhookState(StrEnum):
     FAILED = "failed"
 
 
+class Kind(StrEnum):
+    """What a call is for."""
+
+    LIVE = "live"
+    REPLAY = "replay"
+    TEST = "test"
+
+
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """`number`: the small `webhookId` of the wire. Both secrets are sealed.
+    """`number`: the small `webhookId` of the wire. The secrets are sealed.
 
-    `last_event_id`: the company's highest; `is_leased`: a batch is under way.
+    `last_event_id`: the company's highest; `is_leased`: a call is under way; `is_unproved`: its
+    address has to answer a test first; `replay_failures`: none when nothing is replayed.
     """
 
     company_id: CompanyId
@@ -48,6 +59,8 @@ class Webhook:
     callback_url: str
     api_key: bytes | None
     signing_secret: bytes
+    previous_secret: bytes | None
+    previous_until: datetime | None
     audience: str | None
     max_batch_size: int
     max_wait_seconds: int
@@ -58,6 +71,9 @@ class Webhook:
     created_at: datetime
     is_leased: bool
     last_event_id: int
+    sandbox: bool
+    is_unproved: bool
+    replay_failures: int | None
 
     @property
     def cursor(self) -> int:
@@ -71,25 +87,31 @@ class Webhook:
             return WebhookState.FAILED
         if self.is_leased:
             return WebhookState.DISPATCHING
-        if self.failures:
+        if self.failures or self.replay_failures:
             return WebhookState.BACKING_OFF
-        return WebhookState.SCHEDULED if self.last_event_id > self.cursor else WebhookState.ACTIVE
+        is_behind = self.last_event_id > self.cursor or self.replay_failures is not None
+        return WebhookState.SCHEDULED if is_behind or self.is_unproved else WebhookState.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """A webhook's two secrets, opened."""
+    """A webhook's secrets, opened; `previous` signs, too, while it is there."""
 
     api_key: Secret[str] | None
     signing_secret: Secret[str]
+    previous: Secret[str] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where delivery begins; nothing given: with the next event. At most one may be given."""
+    """Where delivery begins; nothing given: with the next event. At most one may be given.
+
+    `prefix`: of the names that the caller knows these by.
+    """
 
     from_event_id: int | None = None
     from_time: datetime | None = None
+    prefix: str = "replay_from"
 
     @property
     def is_given(self) -> bool:
@@ -110,16 +132,21 @@ class NewWebhook:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One POST of one batch; `error` in words when there was no status."""
+    """One POST. `attempt_id` is the token's `jti`; a test has no events.
+
+    `error`: in words, also where a status says it; `answer`: its beginning, without our secrets.
+    """
 
     attempt_id: UUID
+    kind: Kind
     batch_id: UUID
-    first_event_id: int
-    last_event_id: int
+    first_event_id: int | None
+    last_event_id: int | None
     at: datetime
     duration_ms: int
     status: int | None
     error: str | None
+    answer: str = field(repr=False)
 
 
 Change = Mapping[str, object]

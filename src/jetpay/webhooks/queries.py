@@ -6,53 +6,50 @@ from uuid import UUID
 
 from jetpay.base.ids import CompanyId, WebhookId
 from jetpay.base.refusals import NotFound
+from jetpay.companies.networks import granted_networks
 from jetpay.db.rows import Query
 from jetpay.db.transactions import OpensTransactions, Transaction, action
-from jetpay.security.address_table import AllowedNetwork, parse_allowed_list
+from jetpay.security.address_table import AllowedNetwork
 from jetpay.security.secrets import Secret
 from jetpay.security.vault import Vault
-from jetpay.webhooks.model import API_KEY, SIGNING_SECRET, TABLE, Attempt, Secrets, Webhook
+from jetpay.webhooks.model import API_KEY, SIGNING_SECRET, TABLE, Secrets, Webhook
 
 WEBHOOK = Query(
     Webhook,
     """
     select w.company_id, w.webhook_id, w.number, w.callback_url, w.api_key, w.signing_secret,
-           w.audience, w.max_batch_size, w.max_wait_seconds, w.state as stored_state,
-           w.start_after, w.last_sent_event_id, w.failures, w.created_at,
-           (w.lease_token is not null and w.lease_until > now()) as is_leased, c.last_event_id
-    from webhook w join event_counter c on c.company_id = w.company_id
+           w.previous_secret, w.previous_until, w.audience, w.max_batch_size, w.max_wait_seconds,
+           w.state as stored_state, w.start_after, w.last_sent_event_id, w.failures, w.created_at,
+           (w.lease_token is not null and w.lease_until > now()) as is_leased, c.last_event_id,
+           co.sandbox, not co.sandbox and w.proved_address is null as is_unproved,
+           r.failures as replay_failures
+    from webhook w
+    join company co on co.company_id = w.company_id
+    join event_counter c on c.company_id = w.company_id
+    left join webhook_replay r on r.company_id = w.company_id and r.webhook_id = w.webhook_id
     where w.company_id = %(company_id)s and w.webhook_id = %(webhook_id)s
       and w.deleted_at is null
     """,
-    never_null=("is_leased",),
+    never_null=("is_leased", "is_unproved"),
 )
 WEBHOOKS = Query(
     Webhook,
     """
     select w.company_id, w.webhook_id, w.number, w.callback_url, w.api_key, w.signing_secret,
-           w.audience, w.max_batch_size, w.max_wait_seconds, w.state as stored_state,
-           w.start_after, w.last_sent_event_id, w.failures, w.created_at,
-           (w.lease_token is not null and w.lease_until > now()) as is_leased, c.last_event_id
-    from webhook w join event_counter c on c.company_id = w.company_id
+           w.previous_secret, w.previous_until, w.audience, w.max_batch_size, w.max_wait_seconds,
+           w.state as stored_state, w.start_after, w.last_sent_event_id, w.failures, w.created_at,
+           (w.lease_token is not null and w.lease_until > now()) as is_leased, c.last_event_id,
+           co.sandbox, not co.sandbox and w.proved_address is null as is_unproved,
+           r.failures as replay_failures
+    from webhook w
+    join company co on co.company_id = w.company_id
+    join event_counter c on c.company_id = w.company_id
+    left join webhook_replay r on r.company_id = w.company_id and r.webhook_id = w.webhook_id
     where w.company_id = %(company_id)s and w.deleted_at is null
       and (%(after)s::uuid is null or w.webhook_id > %(after)s)
     order by w.webhook_id limit %(limit)s
     """,
-    never_null=("is_leased",),
-)
-ATTEMPTS = Query(
-    Attempt,
-    """
-    select attempt_id, batch_id, first_event_id, last_event_id, at, duration_ms, status, error
-    from webhook_attempt
-    where company_id = %(company_id)s and webhook_id = %(webhook_id)s
-      and (%(after)s::uuid is null or attempt_id < %(after)s)
-    order by attempt_id desc limit %(limit)s
-    """,
-)
-GRANTS = Query(
-    tuple[str, ...],
-    "select allowed_networks from company where company_id = %(company_id)s",
+    never_null=("is_leased", "is_unproved"),
 )
 
 
@@ -77,21 +74,6 @@ async def webhooks(
     return await WEBHOOKS.all(tx, company_id=company_id, after=after, limit=limit)
 
 
-async def attempts(
-    tx: OpensTransactions | Transaction,
-    company_id: CompanyId,
-    webhook_id: WebhookId,
-    *,
-    after: UUID | None,
-    limit: int,
-) -> list[Attempt]:
-    """The latest first. Raises `NotFound` for an unknown webhook."""
-    await webhook(tx, company_id, webhook_id)
-    return await ATTEMPTS.all(
-        tx, company_id=company_id, webhook_id=webhook_id, after=after, limit=limit
-    )
-
-
 @action
 async def opened(tx: Transaction, sealed: Sequence[Any], *, vault: Vault) -> list[Secrets]:
     """The secrets of anything with a webhook's sealed columns, in order."""
@@ -99,7 +81,9 @@ async def opened(tx: Transaction, sealed: Sequence[Any], *, vault: Vault) -> lis
 
 
 async def _open(tx: Transaction, vault: Vault, sealed: Any) -> Secrets:
-    async def one(column: str, blob: bytes) -> Secret[str]:
+    async def one(column: str, blob: bytes | None) -> Secret[str] | None:
+        if blob is None:
+            return None
         value = await vault.open(
             tx,
             sealed.company_id,
@@ -110,9 +94,13 @@ async def _open(tx: Transaction, vault: Vault, sealed: Any) -> Secrets:
         )
         return Secret(value["value"])
 
+    signing_secret = await one(SIGNING_SECRET, sealed.signing_secret)
+    assert signing_secret is not None
     return Secrets(
-        api_key=None if sealed.api_key is None else await one(API_KEY, sealed.api_key),
-        signing_secret=await one(SIGNING_SECRET, sealed.signing_secret),
+        api_key=await one(API_KEY, sealed.api_key),
+        signing_secret=signing_secret,
+        # It was sealed when it was the only one, and moved as it was.
+        previous=await one(SIGNING_SECRET, sealed.previous_secret),
     )
 
 
@@ -124,5 +112,5 @@ async def allowed_networks(
     for_sandboxes: Sequence[AllowedNetwork],
 ) -> tuple[AllowedNetwork, ...]:
     """Private networks that this company may call: a live one those granted to it alone."""
-    granted = parse_allowed_list(await GRANTS.one(tx, company_id=company_id))
+    granted = await granted_networks(tx, company_id)
     return (*granted, *(for_sandboxes if sandbox else ()))

@@ -1,4 +1,4 @@
-"""What follows from an attempt's outcome: delivered, tried again when, or given up; pure."""
+"""What follows from a call's outcome: taken, tried again when, or given up; pure."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,9 @@ LONGEST_RETRY_AFTER_SECONDS: Final = 3_600
 GIVE_UP_AFTER: Final = timedelta(days=5)
 GONE: Final = 410
 TOO_LARGE: Final = 413
+REDIRECTED: Final = "Redirects are not followed."
+HALVED: Final = "The batch was too large for the endpoint; the next call has half of it."
+ONE_TOO_LARGE: Final = "A single event is too large for the endpoint; it is tried again later."
 
 
 class Reason(StrEnum):
@@ -33,45 +36,90 @@ class Outcome:
     @property
     def is_success(self) -> bool:
         """Any 2xx; a redirect is none."""
-        return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - 2xx
+        return self.error is None and self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - 2xx
+
+    @property
+    def is_redirect(self) -> bool:
+        return self.status is not None and 300 <= self.status < 400  # noqa: PLR2004 - 3xx
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The events that were sent, none in a test; how many the endpoint takes; failures so far."""
+
+    first: int | None
+    last: int | None
+    fits: int | None = None
+    failures: int = 0
+    failing_since: datetime | None = None
+
+    @property
+    def events(self) -> int:
+        return 0 if self.first is None or self.last is None else self.last - self.first + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`not_before`: when to try again; `failed`: why it is not tried again."""
+    """`not_before`: when the next call may be; `failed`: why there is none.
 
-    not_before: datetime | None = None
+    `through`: the event that ends the batch when it goes again; `fits`: the most events of one.
+    """
+
+    not_before: datetime
+    is_failure: bool = False
     failed: Reason | None = None
+    through: int | None = None
+    fits: int | None = None
+    error: str | None = None
 
 
-def judge(
-    outcome: Outcome,
-    *,
-    failures: int,
-    failing_since: datetime | None,
-    at: datetime,
-    jitter: float,
-) -> Verdict:
-    """`failures`: those in a row before this one; `jitter`: a random number from -1 to 1."""
+def judge(outcome: Outcome, batch: Batch, *, at: datetime, jitter: float, maximum: int) -> Verdict:
+    """`jitter`: a random number from -1 to 1; `maximum`: as many events as a batch ever has."""
     if outcome.is_success:
-        return Verdict()
-    if outcome.status == GONE:
-        return Verdict(failed=Reason.GONE)
-    if failing_since is not None and at - failing_since >= GIVE_UP_AFTER:
-        return Verdict(failed=Reason.UNREACHABLE)
+        return Verdict(at, fits=_grown(batch, maximum))
     asked = seconds_of(outcome.retry_after, at)
-    if asked is None:
-        pause = BACK_OFF_SECONDS[min(failures, len(BACK_OFF_SECONDS) - 1)] * (1 + JITTER * jitter)
-    else:
-        pause = min(max(asked, BACK_OFF_SECONDS[0]), LONGEST_RETRY_AFTER_SECONDS)
-    return Verdict(not_before=at + timedelta(seconds=pause))
+    if outcome.status == TOO_LARGE and batch.events > 1:
+        return _halved(batch, at + timedelta(seconds=_pause_of(asked or 0)))
+    is_over = batch.failing_since is not None and at - batch.failing_since >= GIVE_UP_AFTER
+    failed = Reason.GONE if outcome.status == GONE else Reason.UNREACHABLE if is_over else None
+    step = BACK_OFF_SECONDS[min(batch.failures, len(BACK_OFF_SECONDS) - 1)]
+    pause = step * (1 + JITTER * jitter)
+    if asked is not None:
+        pause = _pause_of(max(asked, BACK_OFF_SECONDS[0]))
+    return Verdict(
+        not_before=at + timedelta(seconds=pause),
+        is_failure=True,
+        failed=failed,
+        through=batch.last,
+        fits=batch.fits,
+        error=in_words(outcome),
+    )
 
 
-def batch_through(outcome: Outcome, first_event_id: int, last_event_id: int) -> int:
-    """The event that ends the batch at its next try: the same, or half of one too large."""
+def _grown(batch: Batch, maximum: int) -> int | None:
+    """What an endpoint has once found too large, it may take one day: one more at a time."""
+    if batch.fits is None or batch.events < batch.fits:
+        return batch.fits
+    return batch.fits + 1 if batch.fits < maximum else None
+
+
+def _halved(batch: Batch, not_before: datetime) -> Verdict:
+    assert batch.first is not None
+    half = batch.events // 2
+    return Verdict(not_before, through=batch.first + half - 1, fits=half, error=HALVED)
+
+
+def in_words(outcome: Outcome) -> str | None:
+    """What went wrong, where the status alone does not tell."""
+    if outcome.error is not None:
+        return outcome.error
     if outcome.status == TOO_LARGE:
-        return first_event_id + (last_event_id - first_event_id) // 2
-    return last_event_id
+        return ONE_TOO_LARGE
+    return REDIRECTED if outcome.is_redirect else None
+
+
+def _pause_of(asked: float) -> float:
+    return min(asked, LONGEST_RETRY_AFTER_SECONDS)
 
 
 def seconds_of(retry_after: str | None, at: datetime) -> float | None:

@@ -20,11 +20,16 @@ BACK_OFF: Final = tuple(timedelta(seconds=s) for s in (1, 5, 30, 120, 600, 1_800
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A piece of work under a lease. `at`: the company's time at which it was due."""
+    """A piece of work under a lease; both times are the company's.
+
+    `due_at`: for when it was appointed. `at`: when it is done, which is now, or its own time
+    where a sandbox's clock was turned over it.
+    """
 
     company_id: CompanyId
     kind: str
     subject_id: UUID
+    due_at: datetime
     at: datetime
     failures: int
     lease_token: UUID
@@ -36,7 +41,7 @@ CLAIM = Query(
     Due,
     """
     with chosen as (
-      select d.company_id, d.kind, d.subject_id, c.clock_offset
+      select d.company_id, d.kind, d.subject_id, c.clock_offset, c.turned_from, c.turned_to
       from due d join company c on c.company_id = d.company_id
       where d.due_at <= %(now)s and (d.lease_until is null or d.lease_until <= now())
         and not (c.sandbox and exists (
@@ -49,16 +54,19 @@ CLAIM = Query(
     update due d set lease_until = now() + %(lease)s::interval, lease_token = %(token)s
     from chosen c
     where d.company_id = c.company_id and d.kind = c.kind and d.subject_id = c.subject_id
-    returning d.company_id, d.kind, d.subject_id, d.due_at + c.clock_offset as at,
+    returning d.company_id, d.kind, d.subject_id, d.due_at + c.clock_offset as due_at,
+              case when d.due_at + c.clock_offset <= c.turned_to
+                   then greatest(d.due_at + c.clock_offset, c.turned_from)
+                   else %(now)s + c.clock_offset end as at,
               d.attempts as failures, d.lease_token
     """,
-    never_null=("at", "lease_token"),
+    never_null=("due_at", "at", "lease_token"),
 )
 CLAIM_OF_COMPANY = Query(
     Due,
     """
     with chosen as (
-      select d.company_id, d.kind, d.subject_id, c.clock_offset
+      select d.company_id, d.kind, d.subject_id, c.clock_offset, c.turned_from, c.turned_to
       from due d join company c on c.company_id = d.company_id
       where d.company_id = %(company_id)s and d.due_at <= %(now)s
         and (d.lease_until is null or d.lease_until <= now())
@@ -72,10 +80,13 @@ CLAIM_OF_COMPANY = Query(
     update due d set lease_until = now() + %(lease)s::interval, lease_token = %(token)s
     from chosen c
     where d.company_id = c.company_id and d.kind = c.kind and d.subject_id = c.subject_id
-    returning d.company_id, d.kind, d.subject_id, d.due_at + c.clock_offset as at,
+    returning d.company_id, d.kind, d.subject_id, d.due_at + c.clock_offset as due_at,
+              case when d.due_at + c.clock_offset <= c.turned_to
+                   then greatest(d.due_at + c.clock_offset, c.turned_from)
+                   else %(now)s + c.clock_offset end as at,
               d.attempts as failures, d.lease_token
     """,
-    never_null=("at", "lease_token"),
+    never_null=("due_at", "at", "lease_token"),
 )
 LEFT = Query(
     int,
@@ -94,8 +105,8 @@ AGAIN = Command(
     """
     update due d set due_at = %(at)s::timestamptz - c.clock_offset, lease_until = null,
       lease_token = null, attempts = 0
-    from company c
-    where c.company_id = %(company_id)s and d.company_id = %(company_id)s
+    from (select clock_offset from company where company_id = %(company_id)s for share) c
+    where d.company_id = %(company_id)s
       and d.kind = %(kind)s and d.subject_id = %(subject_id)s and d.lease_token = %(token)s
     """
 )

@@ -11,8 +11,10 @@ from jetpay.companies import due as kinds
 from jetpay.companies.queries import business_now
 from jetpay.credits.expiry import expire_some, next_expiry
 from jetpay.sandbox.bank import answer
+from jetpay.security.key_rows import RENEWAL
 from jetpay.services import Services
 from jetpay.worker.due import Due
+from jetpay.worker.renewal import renew
 
 Handler = Callable[[Services, Due], Awaitable[datetime | None]]
 """Answers when to come again, in the company's time, or None when it is done.
@@ -22,8 +24,14 @@ It may run twice, also at the same time, and may die anywhere: what it does has 
 
 
 async def _cut_off(services: Services, due: Due) -> datetime | None:
-    account = BankAccountId(due.subject_id)
-    return await cut_off(services.db, services.vault, due.company_id, account, at=due.at)
+    return await cut_off(
+        services.db,
+        services.vault,
+        due.company_id,
+        BankAccountId(due.subject_id),
+        cutoff_at=due.due_at,
+        at=due.at,
+    )
 
 
 async def _bank_file(services: Services, due: Due) -> datetime | None:
@@ -54,4 +62,5 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     kinds.BANK_FILE: _bank_file,
     kinds.SANDBOX_BANK: _sandbox_bank,
     kinds.EXPIRE_LINKS: _expire_links,
+    RENEWAL: renew,
 }

@@ -13,6 +13,7 @@ from jetpay.db.pool import describe_error
 from jetpay.security import limits
 from jetpay.security.rotation import maintain
 from jetpay.services import Services
+from jetpay.webhooks import retention
 
 UPKEEP_SECONDS: Final = 60.0
 
@@ -36,3 +37,4 @@ async def _put_in_order(services: Services) -> None:
     await maintain(services.db, services.keyring, at=now)
     await payee_sessions.forget_old(services.db, now=now)
     await limits.forget_old(services.db, now=now)
+    await retention.forget_old(services.db, now=now)

@@ -29,6 +29,9 @@ create table company (
     name text not null,
     sandbox boolean not null,
     clock_offset interval not null default '0',
+    -- The business time that the last turning of a sandbox's clock passed over.
+    turned_from timestamptz,
+    turned_to timestamptz,
     question_id uuid,
     link_days smallint not null default 30 check (link_days between 1 and 365),
     repairs smallint not null default 3 check (repairs between 0 and 20),
@@ -133,6 +136,8 @@ create table bank_account (
     account_index bytea not null,
     last3 text not null,
     rail text check (rail in ('sandbox', 'cpa005', 'nacha', 'pain001')),
+    -- Only a sandbox company can have an account at the simulated bank.
+    at_sandbox_bank boolean generated always as (case when rail = 'sandbox' then true end) stored,
     profile text,
     state text check (state in ('draft', 'testing', 'live')),
     credit_limit bigint check (credit_limit > 0),
@@ -145,6 +150,7 @@ create table bank_account (
     returned_at timestamptz,
     primary key (company_id, bank_account_id),
     foreign key (company_id, contact_id) references contact,
+    foreign key (company_id, at_sandbox_bank) references company (company_id, sandbox),
     check ((contact_id is null) = (rail is not null)),
     check ((contact_id is null) = (state is not null)),
     check (deleted_at is not null or details is not null)

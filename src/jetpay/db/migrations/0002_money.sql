@@ -52,7 +52,8 @@ create table credit (
     attempt smallint not null default 0,
     accepted_at timestamptz,
     ready_at timestamptz,
-    held text check (held in ('awaiting_returned_funds', 'file_refused', 'withdrawn')),
+    held text check (held in ('awaiting_returned_funds', 'file_refused', 'withdrawn',
+        'possible_duplicate')),
     filed_at timestamptz,
     completed_at timestamptz,
     returned_at timestamptz,
@@ -67,6 +68,7 @@ create table credit (
     foreign key (company_id, question_id) references security_question,
     check (by_link = (question_id is not null)),
     check (by_link or to_bank_account_id is not null),
+    check (held is null or state = 'initiated'),
     check ((state in ('requested', 'expired')) <= (attempt = 0)),
     check ((state in ('initiated', 'processing', 'completed', 'action_required')) <= (attempt > 0))
 ) with (fillfactor = 85);
@@ -78,7 +80,10 @@ create index credit_contact on credit (company_id, contact_id, credit_id);
 create index credit_expires on credit (company_id, expires_at)
     where state in ('requested', 'action_required');
 create index credit_ready on credit (company_id, from_bank_account_id, ready_at, credit_id)
-    where state = 'initiated';
+    where state = 'initiated' and held is null;
+create index credit_held on credit (company_id, credit_id) where held is not null;
+create index credit_to_account on credit (company_id, to_bank_account_id)
+    where to_bank_account_id is not null;
 
 -- Second witness of the table of moves: shares no code with credits/states.py.
 create function credit_state_moves_by_the_table() returns trigger language plpgsql as $$
@@ -104,14 +109,18 @@ create trigger credit_state_moves_by_the_table before update of state on credit
 
 create function credit_money_never_changes() returns trigger language plpgsql as $$
 begin
-    raise exception 'amount, currency, accounts and contact of a credit never change'
+    raise exception 'amount, currency, accounts, contact and statement of a credit never change'
         using errcode = 'check_violation', constraint = 'credit_money_never_changes';
 end $$;
 create trigger credit_money_never_changes
-    before update of amount, currency, from_bank_account_id, contact_id on credit
+    before update of amount, currency, from_bank_account_id, to_bank_account_id, contact_id,
+        statement on credit
     for each row when (
-        (old.amount, old.currency, old.from_bank_account_id, old.contact_id)
-        is distinct from (new.amount, new.currency, new.from_bank_account_id, new.contact_id))
+        (old.amount, old.currency, old.from_bank_account_id, old.to_bank_account_id,
+         old.contact_id, old.statement)
+        is distinct from
+        (new.amount, new.currency, new.from_bank_account_id, new.to_bank_account_id,
+         new.contact_id, new.statement))
     execute function credit_money_never_changes();
 
 create table bank_file (
@@ -129,9 +138,9 @@ create table bank_file (
     total bigint,
     size_bytes bigint,
     sha256 bytea,
-    hand_over_token uuid,
     created_at timestamptz not null,
     sealed_at timestamptz,
+    hand_over_at timestamptz,
     sent_at timestamptz,
     acknowledged_at timestamptz,
     overdue_at timestamptz,
@@ -149,6 +158,27 @@ create unique index bank_file_one_assembling on bank_file (company_id, bank_acco
     where state = 'assembling';
 
 create index bank_file_account on bank_file (company_id, bank_account_id, value_date);
+
+-- Second witness of a file's moves: shares no code with bank_files/states.py.
+create function bank_file_moves_by_the_table() returns trigger language plpgsql as $$
+begin
+    if (old.state, new.state) not in (
+        ('assembling', 'sealed'), ('assembling', 'withdrawn'), ('sealed', 'withdrawn'),
+        ('sealed', 'handing_over'), ('sealed', 'unconfirmed'), ('sealed', 'sent'),
+        ('handing_over', 'sent'), ('handing_over', 'unconfirmed'),
+        ('handing_over', 'acknowledged'), ('handing_over', 'rejected'),
+        ('unconfirmed', 'sealed'), ('unconfirmed', 'sent'), ('unconfirmed', 'acknowledged'),
+        ('unconfirmed', 'rejected'), ('sent', 'acknowledged'), ('sent', 'rejected'),
+        ('acknowledged', 'rejected'))
+    then
+        raise exception 'a bank file may not move from % to %', old.state, new.state
+            using errcode = 'check_violation', constraint = 'bank_file_moves_by_the_table';
+    end if;
+    return new;
+end $$;
+create trigger bank_file_moves_by_the_table before update of state on bank_file
+    for each row when (old.state is distinct from new.state)
+    execute function bank_file_moves_by_the_table();
 
 create table bank_file_bytes (
     company_id uuid not null,
@@ -201,17 +231,32 @@ create unique index payment_attempt_one_open on payment_attempt (company_id, cre
 create unique index payment_attempt_line on payment_attempt (company_id, bank_file_id, line)
     where bank_file_id is not null;
 
--- What was frozen stays, a file and an outcome are given once.
+-- What was frozen stays, a file and an outcome are given once. After a rotation of keys details are
+-- sealed and indexed again; a newer key's number stands in bytes 3 to 6, and in byte 2.
 create function payment_attempt_is_frozen() returns trigger language plpgsql as $$
 begin
-    if (old.reference, old.from_bank_account_id, old.amount, old.currency, old.details,
-        old.account_index, old.holder_name, old.accepted_at)
+    if (old.reference, old.from_bank_account_id, old.to_bank_account_id, old.amount,
+        old.currency, old.scheme, old.account_type,
+        old.holder_name, old.holder_type, old.accepted_at, old.consent_text,
+        old.consent_language, old.gate)
        is distinct from
-       (new.reference, new.from_bank_account_id, new.amount, new.currency, new.details,
-        new.account_index, new.holder_name, new.accepted_at)
+       (new.reference, new.from_bank_account_id, new.to_bank_account_id, new.amount,
+        new.currency, new.scheme, new.account_type,
+        new.holder_name, new.holder_type, new.accepted_at, new.consent_text,
+        new.consent_language, new.gate)
+       or (old.details is distinct from new.details and not (
+           length(new.details) = length(old.details)
+           and substring(new.details from 3 for 4) > substring(old.details from 3 for 4)))
+       or (old.account_index is distinct from new.account_index and not (
+           length(new.account_index) = length(old.account_index)
+           and substring(new.account_index from 2 for 1)
+               > substring(old.account_index from 2 for 1)))
        or (old.bank_file_id is not null
            and (old.bank_file_id, old.line) is distinct from (new.bank_file_id, new.line))
-       or (old.outcome is not null and old.outcome is distinct from new.outcome)
+       or (old.outcome is not null
+           and (old.outcome, old.outcome_at, old.outcome_reason, old.outcome_code)
+               is distinct from
+               (new.outcome, new.outcome_at, new.outcome_reason, new.outcome_code))
     then
         raise exception 'a payment attempt is frozen once accepted, filed or ended'
             using errcode = 'check_violation', constraint = 'payment_attempt_is_frozen';
@@ -263,7 +308,6 @@ create table transfer (
     credit_id uuid,
     attempt smallint,
     bank_file_id uuid,
-    corrects text,
     at timestamptz not null,
     primary key (company_id, cause, line),
     foreign key (company_id, debit_account, currency) references ledger_account,

@@ -126,14 +126,3 @@ create table sandbox_bank_file (
     primary key (company_id, bank_file_id),
     foreign key (company_id, bank_file_id) references bank_file
 );
-
-do $$ begin
-    if exists (select from pg_roles where rolname = 'jetpay_app') then
-        grant usage on schema public to jetpay_app;
-        grant select, insert, update, delete on all tables in schema public to jetpay_app;
-        grant usage on all sequences in schema public to jetpay_app;
-        revoke update, delete on event, transfer, audit, bank_file_bytes, schema_migration
-            from jetpay_app;
-        revoke insert on schema_migration from jetpay_app;
-    end if;
-end $$;

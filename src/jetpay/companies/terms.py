@@ -1,0 +1,76 @@
+"""What a company has settled for its credits and its payees, besides its question."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from jetpay.base.ids import CompanyId
+from jetpay.base.refusals import NotFound
+from jetpay.db.rows import Query
+from jetpay.db.transactions import Transaction, action
+from jetpay.events.audit import audit
+from jetpay.events.model import Actor
+
+LINK_DAYS = 365
+REPAIRS = 20
+REPAIR_DAYS = 365
+"""At most; as the database holds again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """`support_contact`: as payees read it; `link_days`: how long a link lives that names no end;
+    `repairs`: how often a payee may correct an account, within `repair_days` each time.
+    """
+
+    support_contact: str | None
+    link_days: int
+    repairs: int
+    repair_days: int
+
+
+# An empty contact takes it away.
+CHANGE = Query(
+    Terms,
+    """
+    update company set
+      support_contact = nullif(coalesce(%(support_contact)s, support_contact), ''),
+      link_days = coalesce(%(link_days)s, link_days),
+      repairs = coalesce(%(repairs)s, repairs),
+      repair_days = coalesce(%(repair_days)s, repair_days)
+    where company_id = %(company_id)s
+    returning support_contact, link_days, repairs, repair_days
+    """,
+)
+
+
+@action
+async def change_terms(
+    tx: Transaction,
+    company_id: CompanyId,
+    *,
+    support_contact: str | None = None,
+    link_days: int | None = None,
+    repairs: int | None = None,
+    repair_days: int | None = None,
+    by: Actor,
+    now: datetime,
+) -> Terms:
+    """All as they are then; None changes nothing, credits that were made keep theirs.
+
+    Refuses `NotFound`.
+    """
+    terms = await CHANGE.first(
+        tx,
+        company_id=company_id,
+        support_contact=support_contact,
+        link_days=link_days,
+        repairs=repairs,
+        repair_days=repair_days,
+    )
+    if terms is None:
+        raise NotFound
+    await audit(
+        tx, company_id, act="company.set", by=by, object_type="company", object_id=company_id,
+        at=now,
+    )  # fmt: skip
+    return terms
