@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,8 @@ def be_jetpay(arguments: tuple[str, ...], environment: dict[str, str], files: li
         os.dup2(os.open(file, flag), number)
     sys.stdin = os.fdopen(0)
     sys.argv = ["jetpay", *arguments]
+    # As in a terminal, also where a shell in the background started the tests, who ignores it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main()
 
 
