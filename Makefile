@@ -63,12 +63,13 @@ coverage: $(VENV)/.installed-dev ## the tests, and the lines and branches they l
 campaign: $(VENV)/.installed-dev ## the long proofs
 	@$(BIN)/python -m pytest -m campaign --timeout 3600 --hypothesis-profile=new $(ARGS)
 
-check: $(VENV)/.installed-dev ## format, lint, types, rings, tidiness
+check: $(VENV)/.installed-dev ## format, lint, types, rings, tidiness, translations
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy --strict src tests
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m pytest -q -s tests/test_tidy.py tests/test_architecture.py
+	@$(BIN)/python -m pytest -q -s tests/test_tidy.py tests/test_architecture.py \
+		tests/test_translations.py
 
 bench: $(VENV)/.installed-dev ## how fast this machine is (BENCH=credits or webhooks for a part)
 	@for part in $(BENCH); do $(BIN)/python -m bench $$part $(ARGS) || exit; done

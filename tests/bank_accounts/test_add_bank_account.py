@@ -6,10 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import psycopg
 import pytest
 
 from jetpay.app import create_app
-from jetpay.bank_accounts.actions import add_company_account
+from jetpay.bank_accounts.actions import OPEN_CREDITS, add_company_account
 from jetpay.bank_accounts.model import NewBankAccount, Rail
 from jetpay.bank_accounts.refusals import RailRequired, SandboxRail
 from jetpay.banking.canada import CanadianAccount
@@ -217,6 +218,26 @@ async def test_an_account_that_an_open_credit_pays_into_stays(
     await company.services.births.one(company.asker, request, key=None)
     answer = await client.delete(f"/bank_account/{saved}")
     assert (answer.status_code, answer.json()["code"]) == (409, "used_by_credits")
+
+
+async def test_removing_an_account_does_not_read_all_credits_under_its_lock(
+    company: Company,
+) -> None:
+    saved = await company.contact_account()
+    one = company.request(to_bank_account=saved)
+    await company.services.births.one(company.asker, one, key=None)
+    others = [(company.request(), f"k{n}") for n in range(500)]
+    await company.services.births.many(company.asker, others)
+    asked = {"company_id": company.company_id, "bank_account_id": saved}
+    async with company.services.db.connection() as connection:
+        cursor = psycopg.AsyncRawCursor(connection)
+        text = f"explain (analyze, format json) {OPEN_CREDITS.text}"
+        await cursor.execute(text.encode(), [asked[name] for name in OPEN_CREDITS.names])
+        row = await cursor.fetchone()
+    assert row is not None
+    [scan] = row[0][0]["Plan"]["Plans"]
+    read = scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)
+    assert read == 1, scan
 
 
 async def test_a_companys_own_account_is_not_for_tokens_to_remove(

@@ -34,13 +34,12 @@ def test_what_is_printed_and_what_is_forwarded_have_each_their_cursor(
 def test_what_is_forwarded_is_a_webhooks_call_signed_with_a_key_of_its_own(
     tail: Tail, paying: LiveCompany, sink: Endpoint
 ) -> None:
-    paying.register(sink.url, max_batch_size=3)
+    paying.register(sink.url, max_batch_size=3, max_wait_seconds=60)
     paying.happen(3)
     sink.until(lambda: len(sink.taken) == 3)
-    webhooks = len(sink.received)
     tail.start("--forward", sink.url, "--json")
     sink.until(lambda: len(sink.taken) == 6)
-    of_webhook, of_tail = sink.received[0], sink.received[webhooks]
+    of_webhook, of_tail = sink.received
     wait_until(lambda: len(tail.events) == 3)
     place, secret = (
         match[1]
@@ -56,8 +55,7 @@ def test_what_is_forwarded_is_a_webhooks_call_signed_with_a_key_of_its_own(
         Receiver(paying.server.jwks_url, company=paying.identifier).verify(
             of_tail.headers, of_tail.body
         )
-    assert list(json.loads(of_tail.body)) == list(json.loads(of_webhook.body))
-    assert of_tail.body.split(b'"events":')[1][:300] == of_webhook.body.split(b'"events":')[1][:300]
+    assert of_tail.body.partition(b",")[2] == of_webhook.body.partition(b",")[2]
     own = {"Host", "Accept-Encoding", "User-Agent", "Accept", "Connection", "Content-Length"}
     assert {name.title() for name in of_tail.headers} - own == {
         name.title() for name in of_webhook.headers

@@ -1,79 +1,13 @@
 """English and French: both whole, chosen by the credit, then the browser, switched on the page."""
 
-import re
-import string
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import pytest
-from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
-from babel.messages.frontend import parse_mapping_cfg
-from babel.messages.pofile import read_po
 
-import jetpay
 from jetpay.translations import language, preferred
 from tests.payment_page.browser import ACCOUNT, Browser
 from tests.payment_page.conftest import Link, NewBrowser
 from tests.world import ANSWER
-
-PACKAGE = Path(jetpay.__file__).parent
-LOCALES = PACKAGE / "locales"
-KEYWORDS = {"_": None, "say": None, "mark": None, "ngettext": (1, 2), "say_many": (1, 2)}
-
-
-def texts(said: object) -> tuple[str, ...]:
-    """Of a message that has one or, with a plural, two."""
-    return tuple(map(str, said)) if isinstance(said, tuple | list) else (str(said or ""),)
-
-
-def extracted() -> set[str]:
-    with (LOCALES / "babel.cfg").open() as file:
-        methods, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call]
-    found = extract_from_dir(
-        PACKAGE, methods, options_map=options, keywords=KEYWORDS, comment_tags=()
-    )
-    return {texts(message)[0] for _, _, message, *_ in found}
-
-
-def catalogue(name: str) -> Catalog:
-    with (LOCALES / name).open("rb") as file:
-        return read_po(file)
-
-
-def identifiers(found: Catalog) -> set[str]:
-    return {texts(each.id)[0] for each in found if each.id}
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["messages.pot", "en/LC_MESSAGES/messages.po", "fr_CA/LC_MESSAGES/messages.po"],
-)
-def test_a_catalogue_has_every_sentence_and_no_other(name: str) -> None:
-    assert identifiers(catalogue(name)) == extracted()
-
-
-def test_every_sentence_is_french_with_the_same_values() -> None:
-    for message in catalogue("fr_CA/LC_MESSAGES/messages.po"):
-        if not message.id:
-            continue
-        ids, said = texts(message.id), texts(message.string)
-        assert all(said), f"not translated: {ids[0]}"
-        assert not message.fuzzy, ids[0]
-        for each in said:
-            assert names_of(each) <= names_of(ids[-1]), ids[0]
-        assert len(said) > 1 or names_of(said[0]) == names_of(ids[0]), ids[0]
-
-
-def names_of(sentence: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
-
-
-def test_french_is_set_as_in_canada() -> None:
-    wrong = re.compile(r"[^\u00a0]:(?:\s|$)|\s[?!;]|'|\"|« \b")
-    for message in catalogue("fr_CA/LC_MESSAGES/messages.po"):
-        for each in texts(message.string) if message.id else ():
-            assert not wrong.search(each), each
 
 
 @pytest.mark.parametrize(

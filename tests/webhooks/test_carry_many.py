@@ -165,7 +165,7 @@ async def test_hanging_and_failing_endpoints_hold_up_nobody(
     for company in healthy:
         await stage.of(company).register(f"{endpoint.base}/ok", max_batch_size=1)
         await stage.of(company).happen(20)
-    patient = Dialler(total_seconds=60)
+    patient = Dialler(total_seconds=600)
     stop = asyncio.Event()
     running = asyncio.create_task(run_webhooks(replace(stage, dialler=patient), stop))
     await endpoint.until(lambda: len(endpoint.ids) == 200)
@@ -189,7 +189,7 @@ async def test_retries_leave_room_for_others(
         await connection.execute(
             "update webhook set failures = 1 where company_id = %s", [stage.company_id]
         )
-    patient = Dialler(total_seconds=60)
+    patient = Dialler(total_seconds=600)
     stop = asyncio.Event()
     running = asyncio.create_task(run_webhooks(replace(stage, dialler=patient), stop))
     await endpoint.until(lambda: endpoint.at_once == 3)

@@ -24,6 +24,7 @@ from jetpay.services import Services
 
 
 def create_token(
+    *,
     company: CompanyOption,
     name: Annotated[str, typer.Option(help="What it is for.")],
     scope: Annotated[list[Scope], typer.Option(help="What it may do; may be repeated.")],

@@ -59,18 +59,18 @@ async def change_terms(
 
     Refuses `NotFound`.
     """
-    terms = await CHANGE.first(
-        tx,
-        company_id=company_id,
-        support_contact=support_contact,
-        link_days=link_days,
-        repairs=repairs,
-        repair_days=repair_days,
-    )
+    wanted = {
+        "support_contact": support_contact,
+        "link_days": link_days,
+        "repairs": repairs,
+        "repair_days": repair_days,
+    }
+    terms = await CHANGE.first(tx, company_id=company_id, **wanted)
     if terms is None:
         raise NotFound
-    await audit(
-        tx, company_id, act="company.set", by=by, object_type="company", object_id=company_id,
-        at=now,
-    )  # fmt: skip
+    if any(value is not None for value in wanted.values()):
+        await audit(
+            tx, company_id, act="company.set", by=by, object_type="company", object_id=company_id,
+            at=now,
+        )  # fmt: skip
     return terms

@@ -18,7 +18,8 @@ from jetpay.worker.kinds import HANDLERS
 
 AT_ONCE: Final = 4
 """Pieces of work that one process does at the same time; each holds one connection at most."""
-LOOK_EVERY_SECONDS: Final = 0.5
+LOOK_EVERY_SECONDS: Final = 1.0
+"""With nothing due; one piece of work looks for all."""
 DATABASE_AWAY_SECONDS: Final = 2.0
 TICK_SECONDS: Final = 30.0
 TICK_LOOKS_EVERY_SECONDS: Final = 0.02
@@ -28,28 +29,41 @@ log = structlog.get_logger(__name__)
 
 async def run_worker(services: Services, stop: asyncio.Event) -> None:
     """Until `stop`; what is under way then is finished. Any number of processes may run it."""
+    turn = asyncio.Lock()
     async with asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):
-            group.create_task(_lane(services, stop))
+            group.create_task(_lane(services, turn, stop))
 
 
-async def _lane(services: Services, stop: asyncio.Event) -> None:
+async def _lane(services: Services, turn: asyncio.Lock, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
-            pause = 0.0 if await _do_one(services) else LOOK_EVERY_SECONDS
+            async with turn:
+                due = await _next(services, stop)
+            if due is not None:
+                await _do(services, due)
         except (psycopg.Error, PoolTimeout) as error:
             log.warning("worker_lost_database", **describe_error(error))
-            pause = DATABASE_AWAY_SECONDS
-        with suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                await stop.wait()
+            await _wait(stop, DATABASE_AWAY_SECONDS)
 
 
-async def _do_one(services: Services) -> bool:
-    """False when nothing was due."""
+async def _next(services: Services, stop: asyncio.Event) -> Due | None:
+    """What is due, or nothing after a pause: the other lanes wait for it and do not ask, too."""
+    if stop.is_set():
+        return None
     due = await claim(services.db, now=services.clock.now())
     if due is None:
-        return False
+        await _wait(stop, LOOK_EVERY_SECONDS)
+    return due
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
+async def _do(services: Services, due: Due) -> None:
     try:
         await _work(services, due)
     except Exception as error:  # noqa: BLE001 - one failure must not end the worker
@@ -63,7 +77,6 @@ async def _do_one(services: Services) -> bool:
             **describe_error(error),
         )
         await give_back(services.db, due, pause=back_off(due.failures + 1), failed=True)
-    return True
 
 
 async def tick(services: Services, *, only: CompanyId) -> None:
