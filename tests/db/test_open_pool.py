@@ -91,7 +91,7 @@ async def test_connections_that_the_server_ended_are_replaced_unseen(
     async with database.connection() as connection:
         # Returns when they are gone, or after so many milliseconds.
         ended = await connection.execute(
-            "select count(*) filter (where pg_terminate_backend(pid, 60_000))"
+            "select count(*) filter (where pg_terminate_backend(pid, 60000))"
             " from pg_stat_activity where application_name = 'ended'"
         )
         assert await ended.fetchone() == (4,)
