@@ -1,7 +1,7 @@
 # Everything here sets itself up: it needs Python 3.11 or newer with pip, and make.
 PYTHON ?= python3
 ARGS ?=
-BENCH ?= credits webhooks
+BENCH ?= credits webhooks rails
 VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
@@ -71,7 +71,7 @@ check: $(VENV)/.installed-dev ## format, lint, types, rings, tidiness, translati
 	@$(BIN)/python -m pytest -q -s tests/test_tidy.py tests/test_architecture.py \
 		tests/test_translations.py
 
-bench: $(VENV)/.installed-dev ## how fast this machine is (BENCH=credits or webhooks for a part)
+bench: $(VENV)/.installed-dev ## how fast this machine is (BENCH=credits, webhooks or rails for a part)
 	@for part in $(BENCH); do $(BIN)/python -m bench $$part $(ARGS) || exit; done
 
 # ---------------------------------------------------------------------------------- upkeep

@@ -1,6 +1,7 @@
 """Measures this machine in one run and prints a table: `make bench`, `--quick` for a short one.
 
-`python -m bench` measures the calls, `python -m bench webhooks` how events are delivered.
+`python -m bench` measures the calls, `python -m bench webhooks` how events are delivered,
+`python -m bench rails` how fast bank files are written and read.
 """
 
 import argparse
@@ -10,11 +11,11 @@ import re
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
@@ -23,9 +24,9 @@ import psutil
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from bench import webhooks
+from bench import rails, webhooks
 from bench.load import Load, generator, put_credit
-from bench.running import Site, bare, site
+from bench.running import Site, bare, site, throw_away
 from jetpay.db.embedded import EmbeddedServer
 
 CONNECTIONS = (1, 16, 64, 200)
@@ -45,38 +46,45 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="a few seconds each, no million")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="one object at the end, on stdout")
     given = parser.parse_args()
     seconds = 3.0 if given.quick else 10.0
-    folder = Path(tempfile.mkdtemp(prefix="jetpay-bench-", dir=os.environ.get("TMPDIR")))
-    folder.chmod(0o711)  # PostgreSQL may have to run as another user
-    print(f"{os.cpu_count()} cores, load by {generator()}, {given.workers} HTTP worker, fsync on\n")
-    with site(folder / "data", workers=given.workers) as running:
-        measure(running, seconds, quick=given.quick)
+    told = sys.stderr if given.json else sys.stdout
+    with redirect_stdout(told), throw_away() as folder:
+        print(f"{os.cpu_count()} cores, load by {generator()}", end=", ")
+        print(f"{given.workers} HTTP worker, fsync on\n")
+        with site(folder / "data", workers=given.workers) as running:
+            measure(running, seconds, quick=given.quick)
+    if given.json:
+        print(json.dumps({"cores": os.cpu_count(), "load": generator(), "rows": running.rows}))
 
 
 def measure(running: Site, seconds: float, *, quick: bool) -> None:
     """The rows of the table, in the order in which they are measured."""
     run(running, 64, 2)  # connections are made and statements prepared
     print("PUT /credit, never analysed")
-    fresh = {count: row(running, count, seconds) for count in CONNECTIONS}
+    fresh = {count: row(running, count, seconds, "never analysed") for count in CONNECTIONS}
     cpu_and_memory(running, seconds)
     best = pgbench(running, seconds)
-    ratio("at 64 connections, × pgbench", fresh[64].per_second / best)
-    ratio("at 200 connections, × pgbench", fresh[200].per_second / best)
+    ratio(running, "at 64 connections, × pgbench", fresh[64].per_second / best)
+    ratio(running, "at 200 connections, × pgbench", fresh[200].per_second / best)
     with bare() as url:
         rival = put_credit(url, connections=64, seconds=seconds, token="", body=running.body)
+    running.note("bare ASGI handler, 64 connections", per_second=rival.per_second)
     print(f"\nbare ASGI handler, 64 connections: {rival.per_second:,.0f}/s")
     print(f"  ours / bare = {fresh[64].per_second / rival.per_second:.2f}")
     execute(running, "analyze")
     print("\nPUT /credit, analysed")
-    analysed = row(running, 64, seconds)
+    analysed = row(running, 64, seconds, "analysed")
     page(running)
     bulk(running, 5 if quick else 20)
     if not quick:
         print(f"\nafter {MILLION:,} more credits")
         bulk(running, MILLION // BULK)
-        later = row(running, 64, seconds)
-        print(f"  slower by {1 - later.per_second / analysed.per_second:.1%}")
+        later = row(running, 64, seconds, "after a million more")
+        slower = 1 - later.per_second / analysed.per_second
+        running.note("slower after a million more", share=slower, wanted=0.15)
+        print(f"  slower by {slower:.1%}")
 
 
 def run(running: Site, connections: int, seconds: float) -> Load:
@@ -89,8 +97,9 @@ def run(running: Site, connections: int, seconds: float) -> Load:
     )
 
 
-def row(running: Site, connections: int, seconds: float) -> Load:
+def row(running: Site, connections: int, seconds: float, when: str) -> Load:
     load = run(running, connections, seconds)
+    running.note(f"PUT /credit, {connections} connections, {when}", **asdict(load))
     print(
         f"  {connections:4} connections: {load.per_second:8,.0f}/s   p50 {load.p50_ms:7.2f} ms"
         f"   p99 {load.p99_ms:7.2f} ms   failed {load.failed}"
@@ -98,8 +107,9 @@ def row(running: Site, connections: int, seconds: float) -> Load:
     return load
 
 
-def ratio(name: str, value: float) -> None:
+def ratio(running: Site, name: str, value: float) -> None:
     wanted = WANTED.get(name)
+    running.note(name, value=value, wanted=wanted)
     print(f"  {name} = {value:,.2f}" + (f" (wanted {wanted:,.1f})" if wanted else ""))
 
 
@@ -111,13 +121,16 @@ def cpu_and_memory(running: Site, seconds: float) -> None:
     made = load.per_second * seconds / 1_000
     for kind in sorted(spent):
         used = (spent[kind] - before.get(kind, 0.0)) / made
+        running.note(f"CPU for 1,000 credits, {kind}", seconds=used)
         print(f"  CPU seconds per 1,000 credits, {kind}: {used:.3f}")
     print("\nmemory (proportional set size)")
-    for name, process in running.processes():
-        if name != "postgres":
-            print(f"  {process.memory_full_info().pss / 2**20:6.0f} MiB  {name}")
-    postgres = [p.memory_full_info().pss for name, p in running.processes() if name == "postgres"]
-    print(f"  {sum(postgres) / 2**20:6.0f} MiB  postgres, {len(postgres)} processes")
+    held = [(name, p.memory_full_info().pss / 2**20) for name, p in running.processes()]
+    postgres = [mib for name, mib in held if name == "postgres"]
+    held = [each for each in held if each[0] != "postgres"]
+    held.append((f"postgres, {len(postgres)} processes", sum(postgres)))
+    for name, mib in held:
+        running.note(f"memory of {name}", mib=mib)
+        print(f"  {mib:6.0f} MiB  {name}")
 
 
 def cpu_seconds(running: Site) -> dict[str, float]:
@@ -190,6 +203,7 @@ def pgbench(running: Site, seconds: float) -> float:
             rate = re.search(r"tps = ([\d.]+)", done.stdout)
             assert rate, done.stdout
             rates.append(float(rate[1]))
+            running.note(f"pgbench, {clients} clients", per_second=rates[-1])
             print(f"  {clients:4} clients:     {rates[-1]:8,.0f}/s")
     finally:
         server.release()
@@ -208,7 +222,9 @@ def page(running: Site) -> None:
         with opener.open(address) as answer:
             answer.read(1)
         took.append((time.perf_counter() - began) * 1_000)
-    print(f"\npayment page, first byte: p50 {statistics.median(took):.2f} ms")
+    p50 = statistics.median(took)
+    running.note("payment page, first byte", p50_ms=p50)
+    print(f"\npayment page, first byte: p50 {p50:.2f} ms")
 
 
 def bulk(running: Site, calls: int) -> None:
@@ -228,9 +244,10 @@ def bulk(running: Site, calls: int) -> None:
     with ThreadPoolExecutor(2) as pool:
         made = sum(pool.map(one, range(calls)))
     assert made == calls * BULK, f"only {made} of {calls * BULK} were made"
-    ratio("POST /credits per second", made / (time.perf_counter() - began))
+    ratio(running, "POST /credits per second", made / (time.perf_counter() - began))
 
 
 if __name__ == "__main__":
-    part = sys.argv.pop(1) if sys.argv[1:2] in (["credits"], ["webhooks"]) else "credits"
-    sys.exit(webhooks.main(sys.argv[1:]) if part == "webhooks" else main())
+    parts = {"credits": lambda _: main(), "webhooks": webhooks.main, "rails": rails.main}
+    part = sys.argv.pop(1) if sys.argv[1:2] and sys.argv[1] in parts else "credits"
+    sys.exit(parts[part](sys.argv[1:]))

@@ -2,22 +2,24 @@
 
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 START_SECONDS = 60
-PORT = 18_777
-BARE_PORT = 18_778
+HOST = "127.0.0.1"
 
 
 @dataclass
@@ -31,6 +33,11 @@ class Site:
     token: str
     account: str
     contact: str
+    rows: list[dict[str, object]] = field(default_factory=list)
+
+    def note(self, name: str, **numbers: object) -> None:
+        """Keep what was measured, for `--json`."""
+        self.rows.append({"name": name, **numbers})
 
     @property
     def body(self) -> str:
@@ -89,17 +96,34 @@ def call(method: str, url: str, body: object = None, **headers: str) -> Any:
 
 
 @contextmanager
+def throw_away() -> Iterator[Path]:
+    """A folder that PostgreSQL can enter when it must run as another user."""
+    folder = Path(tempfile.mkdtemp(prefix="jetpay-bench-", dir=os.environ.get("TMPDIR")))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.create_server((HOST, 0)) as found:
+        return int(found.getsockname()[1])
+
+
+@contextmanager
 def site(data_dir: Path, *, workers: int) -> Iterator[Site]:
     """Up with a sandbox company when the block begins, down when it ends."""
-    url = f"http://127.0.0.1:{PORT}"
+    port = _free_port()
+    url = f"http://{HOST}:{port}"
     environ = {
         **os.environ,
         "JETPAY_DATA_DIR": str(data_dir),
         "JETPAY_PUBLIC_URL": url,
         "JETPAY_ACCESS_LOG": "false",
-        "JETPAY_METRICS_LISTEN": "127.0.0.1:19464",
+        "JETPAY_METRICS_LISTEN": "off",
     }
-    serve = [sys.executable, "-m", "jetpay", "serve", "--port", str(PORT), "--workers"]
+    serve = [sys.executable, "-m", "jetpay", "serve", "--port", str(port), "--workers"]
     log = (data_dir.parent / "serve.log").open("w")
     process = subprocess.Popen([*serve, str(workers)], env=environ, stdout=log, stderr=log)
     try:
@@ -158,10 +182,11 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 def bare() -> Iterator[str]:
     """The bare ASGI handler on the same server; its URL."""
     run = [sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "uvloop", "--no-ws"]
-    run += ["--host", "127.0.0.1", "--port", str(BARE_PORT), "--no-log", "bench.bare:app"]
+    port = _free_port()
+    run += ["--host", HOST, "--port", str(port), "--no-log", "bench.bare:app"]
     process = subprocess.Popen(run, cwd=Path(__file__).parent.parent)
     try:
-        url = f"http://127.0.0.1:{BARE_PORT}"
+        url = f"http://{HOST}:{port}"
         give_up = time.monotonic() + START_SECONDS
         while time.monotonic() < give_up:
             try:

@@ -2,11 +2,13 @@
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import uvloop
@@ -97,22 +99,27 @@ def main(arguments: Sequence[str]) -> int:
     names = given.only or [name for name, each in MEASUREMENTS.items() if each.is_usual]
     if given.campaign and not given.only:
         names = ["chaos", "dump"]
-    print(f"{os.cpu_count()} cores, fsync on; webhooks\n")
-    return uvloop.run(_measure(names, given))
+    with redirect_stdout(sys.stderr if given.json else sys.stdout):
+        print(f"{os.cpu_count()} cores, fsync on; webhooks\n")
+        code, rows = uvloop.run(_measure(names, given))
+    if given.json:
+        print(json.dumps({"cores": os.cpu_count(), "rows": [asdict(row) for row in rows]}))
+    return code
 
 
-async def _measure(names: Sequence[str], given: argparse.Namespace) -> int:
+async def _measure(names: Sequence[str], given: argparse.Namespace) -> tuple[int, Rows]:
     this = asyncio.current_task()
     assert this is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
-    is_proved = True
+    is_proved, rows = True, []
     for name in names:
         async with stage() as on:
             for row in await MEASUREMENTS[name].run(on, given):
                 missed = "" if row.is_met else "  ← not met"
                 print(f"{row.name}: {row.measured} (wanted {row.wanted}){missed}", flush=True)
                 is_proved = is_proved and (name != "chaos" or row.is_met)
-    return 0 if is_proved else 1
+                rows.append(row)
+    return (0 if is_proved else 1), rows
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -121,6 +128,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         epilog="; ".join(f"{name}: {each.meaning}" for name, each in MEASUREMENTS.items()),
     )
     add = parser.add_argument
+    add("--json", action="store_true", help="one object at the end, on stdout")
     add("--quick", action="store_true", help="smaller sizes")
     add("--campaign", action="store_true", help="a million events each, in chaos and in a dump")
     add("--only", action="append", choices=MEASUREMENTS, help="this measurement; repeatable")

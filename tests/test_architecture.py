@@ -86,6 +86,7 @@ DOORS = [
             "security/dial.py": "the one way out: it vets the address that is dialled",
             "security/names.py": "asks name servers for what the dialler is to vet",
             "security/ourselves.py": "looks for our own services and interfaces, sends nothing",
+            "notices/smtp.py": "the mail server that the operator named, not a company",
             "serve/parent.py": "asks its own HTTP workers whether they answer",
             "demo/calls.py": "plays program and payee against the demo's own server on loopback",
             "cli/calls.py": "a developer's command calls the server it was told, and this machine",
@@ -248,6 +249,7 @@ REVEALS = {
     "webhooks/excerpts.py": "takes our secrets out of what an endpoint answered",
     "webhooks/model.py": "masks all but the last four characters",
     "webhooks/prepare.py": "the company's API key goes into a header",
+    "notices/smtp.py": "the mail server is told our password",
     "payment_page/views.py": "the browser gets its session's cookie",
 }
 

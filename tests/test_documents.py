@@ -16,7 +16,7 @@ from jetpay.api import body
 from jetpay.api.frame import needed_scope
 from jetpay.app import CALLS
 from jetpay.bank_files.states import MOVES as FILE_MOVES
-from jetpay.banking import canada
+from jetpay.banking import canada, iban, united_states
 from jetpay.base import text
 from jetpay.base.refusals import all_refusals
 from jetpay.companies.model import Scope
@@ -74,7 +74,8 @@ def field_codes() -> set[str]:
     """The words that stand in `errors[].code`, as far as they are constants."""
     found = {code for code, _ in body._SENTENCES.values()} | {"wrong_type"}
     found |= set(text._SENTENCES) | set(answers.SENTENCES)
-    found |= {code for _, code in canada._SENTENCES}
+    found |= {code for _, code in [*canada._SENTENCES, *united_states._SENTENCES]}
+    found |= set(iban._SENTENCES)
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

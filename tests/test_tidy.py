@@ -12,7 +12,7 @@ FUNCTION_LINES = 60
 LINE_LENGTH = 100
 FACE_FUNCTION_MEDIAN = 15
 FUNCTION_MEDIAN = 10
-SOURCE_LINES = 33_000  # the house's 15,000 did not hold: docs/decisions/0008-size-of-the-source.md
+SOURCE_LINES = 38_000  # the house's 15,000 did not hold: docs/decisions/0008-size-of-the-source.md
 
 # An exception is a line with its reason; one that is no longer needed fails the last test.
 LONG_FILES: dict[str, str] = {}

@@ -13,9 +13,13 @@ from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
 
 import jetpay
+from jetpay.translations import LANGUAGES
 
 PACKAGE = Path(jetpay.__file__).parent
 LOCALES = PACKAGE / "locales"
+CATALOGUES = sorted(
+    str(path.relative_to(LOCALES)) for path in LOCALES.glob("*/LC_MESSAGES/messages.po")
+)
 KEYWORDS = {"_": None, "say": None, "mark": None, "ngettext": (1, 2), "say_many": (1, 2)}
 
 
@@ -42,16 +46,19 @@ def identifiers(found: Catalog) -> set[str]:
     return {texts(each.id)[0] for each in found if each.id}
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["messages.pot", "en/LC_MESSAGES/messages.po", "fr_CA/LC_MESSAGES/messages.po"],
-)
+@pytest.mark.parametrize("name", ["messages.pot", *CATALOGUES])
 def test_a_catalogue_has_every_sentence_and_no_other(name: str) -> None:
     assert identifiers(catalogue(name)) == extracted()
 
 
-def test_every_sentence_is_french_with_the_same_values() -> None:
-    for message in catalogue("fr_CA/LC_MESSAGES/messages.po"):
+def test_every_language_has_a_catalogue_and_every_catalogue_is_of_a_language() -> None:
+    codes = {name.partition("/")[0].partition("_")[0] for name in CATALOGUES}
+    assert codes == set(LANGUAGES)
+
+
+@pytest.mark.parametrize("name", [each for each in CATALOGUES if not each.startswith("en/")])
+def test_every_sentence_is_translated_with_the_same_values(name: str) -> None:
+    for message in catalogue(name):
         if not message.id:
             continue
         ids, said = texts(message.id), texts(message.string)
@@ -73,7 +80,7 @@ def test_french_is_set_as_in_canada() -> None:
             assert not wrong.search(each), each
 
 
-@pytest.mark.parametrize("name", ["en/LC_MESSAGES/messages.po", "fr_CA/LC_MESSAGES/messages.po"])
+@pytest.mark.parametrize("name", CATALOGUES)
 def test_a_catalogue_compiles_to_what_it_says(name: str) -> None:
     found = catalogue(name)
     assert found.obsolete == {}, "sentences that nobody says any more"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import pytest
+from argon2 import PasswordHasher
 from psycopg.conninfo import conninfo_to_dict
 
 from jetpay.bank_accounts.actions import add_company_account, add_contact_account
@@ -125,27 +126,26 @@ async def make_company(services: Services, name: str = "Acme Example") -> Compan
     now = services.clock.now()
     company_id = CompanyId(uuid7())
     question = await _question(services, company_id)
-    await create_company(
-        services.db, company_id, name=name, question=question, sandbox=True, now=now
-    )
-    token = await create_token(services.db, company_id, name="tests", scopes=list(Scope), now=now)
-    contact = await create_contact(
-        services.db,
-        company_id,
-        NewContact(email="robin@example.com", name="Robin Example"),
-        by=OPERATOR,
-        at=now,
-    )
-    bank_account = await add_company_account(
-        services.db,
-        company_id,
-        NewBankAccount(account=CanadianAccount("004", "12342", "1234567"), holder_name=name),
-        rail=None,
-        vault=services.vault,
-        keyring=services.keyring,
-        by=OPERATOR,
-        at=now,
-    )
+    async with services.db.transaction() as tx:
+        await create_company(tx, company_id, name=name, question=question, sandbox=True, now=now)
+        token = await create_token(tx, company_id, name="tests", scopes=list(Scope), now=now)
+        contact = await create_contact(
+            tx,
+            company_id,
+            NewContact(email="robin@example.com", name="Robin Example"),
+            by=OPERATOR,
+            at=now,
+        )
+        bank_account = await add_company_account(
+            tx,
+            company_id,
+            NewBankAccount(account=CanadianAccount("004", "12342", "1234567"), holder_name=name),
+            rail=None,
+            vault=services.vault,
+            keyring=services.keyring,
+            by=OPERATOR,
+            at=now,
+        )
     company = Company(
         services,
         company_id,
@@ -188,6 +188,8 @@ async def services(
         data_dir=tmp_path_factory.mktemp("data"),
     )
     services = await open_services(settings, clock=clock)
+    # argon2id as ever, but cheap: nearly every test makes a company with an answer.
+    services.hasher._argon2 = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     yield services
     await services.close()
 

@@ -31,6 +31,7 @@ CALLS: Final[tuple[APIRouter, ...]] = (
     webhooks.calls,
     deliveries.calls,
     jwks.calls,
+    jwks.receipt_calls,
     events.calls,
     bank_files.calls,
     sandbox.calls,

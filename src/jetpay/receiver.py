@@ -118,7 +118,7 @@ class Receiver:
             key = self._keys.find(str(header.get("kid")))
             signed = jws.deserialize_compact(token, key, algorithms=["RS256"])
             claims = json.loads(signed.payload)
-        except (JoseError, ValueError) as error:
+        except (JoseError, TypeError, ValueError, RecursionError) as error:
             raise NotGenuine("the token's signature is not right") from error
         if not isinstance(claims, dict):
             raise NotGenuine("the token has no claims")

@@ -94,7 +94,10 @@ async def open_services(
         stack.push_async_callback(wake.close)
         dialler = dialler_of(settings)
         stack.push_async_callback(dialler.close)
-        births = await _births(dsn, stack, db=db, keyring=keyring, clock=clock, hasher=hasher)
+        births = await _births(
+            dsn, stack, db=db, keyring=keyring, clock=clock, hasher=hasher,
+            can_mail=settings.can_mail,
+        )  # fmt: skip
         return Services(
             settings=settings,
             clock=clock,
@@ -152,6 +155,7 @@ async def _births(
     keyring: Keyring,
     clock: Clock,
     hasher: AnswerHasher,
+    can_mail: bool,
 ) -> Births:
     """What makes credits, with its own few connections and its loop."""
     quick = await Database.open(dsn, max_size=INTAKE_QUICK, lock_timeout="100ms")
@@ -161,7 +165,10 @@ async def _births(
     dispatcher = Dispatcher(quick=quick, patient=patient, keyring=keyring, clock=clock)
     dispatcher.start()
     stack.push_async_callback(dispatcher.stop)
-    return Births(db, dispatcher, keyring=keyring, vault=Vault(keyring), clock=clock, hasher=hasher)
+    return Births(
+        db, dispatcher, keyring=keyring, vault=Vault(keyring), clock=clock, hasher=hasher,
+        can_mail=can_mail,
+    )  # fmt: skip
 
 
 async def refuse_unsafe_production(db: Database, settings: Settings) -> None:

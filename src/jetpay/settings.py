@@ -22,6 +22,7 @@ from pydantic import (
     ValidationError,
 )
 
+from jetpay.base.text import TextProblem, email_address
 from jetpay.security.address_table import AllowedNetwork, Network, parse_allowed_list
 from jetpay.security.rootkeys import KeyProblem, parse_root_keys
 from jetpay.security.secrets import Secret
@@ -73,6 +74,13 @@ def _url(value: str, *schemes: str) -> SplitResult:
     if parts.scheme not in schemes or not parts.hostname or parts.port == 0:
         raise ValueError
     return parts
+
+
+def _address(value: str) -> str:
+    try:
+        return email_address(value)
+    except TextProblem:
+        raise ValueError from None
 
 
 def _secret_url(*schemes: str) -> Callable[[Secret[str]], Secret[str]]:
@@ -170,7 +178,15 @@ class Settings(BaseModel):
         Secret[str] | None,
         AfterValidator(lambda value: value and _secret_url("smtp", "smtps")(value)),
         Must("start with smtp:// or smtps:// and name a host"),
-    ] = Field(None, description="The mail server. Not used yet: this release mails nothing.")
+    ] = Field(None, description="The mail server: `smtps://`, or `smtp://`, which must offer "
+              "STARTTLS unless it is this machine; with `user:password@` where it asks. Unset: "
+              "live companies mail nothing, sandboxes keep their mails for a day.")  # fmt: skip
+    mail_from: Annotated[
+        str | None, AfterValidator(lambda value: value and _address(value)), Must(
+            "be one e-mail address such as payments@example.com"
+        ),
+    ] = Field(None, description="The address that mails come from. Must be set where "
+              "`JETPAY_SMTP_URL` is.")  # fmt: skip
     egress_proxy: Annotated[
         Secret[str] | None,
         AfterValidator(lambda value: value and _secret_url("http", "https")(value)),
@@ -222,6 +238,10 @@ class Settings(BaseModel):
             settings = cls(**values)
         except ValidationError as error:
             raise SettingsProblem(_sentence(cls, error)) from None
+        if settings.smtp_url is not None and settings.mail_from is None:
+            raise SettingsProblem(
+                f"{variable('mail_from')} must be set where {variable('smtp_url')} is."
+            )
         if "public_url" not in values:
             settings = settings.model_copy(
                 update={"public_url": _origin(f"http://127.0.0.1:{settings.port}")}
@@ -240,6 +260,11 @@ class Settings(BaseModel):
     def public_host(self) -> str:
         """What a request's `Host` must be: the public URL's host, and port unless it is usual."""
         return self.public_url.partition("://")[2]
+
+    @property
+    def can_mail(self) -> bool:
+        """Whether there is a mail server."""
+        return self.smtp_url is not None
 
     @property
     def is_https(self) -> bool:

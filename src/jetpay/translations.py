@@ -5,28 +5,26 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
 from typing import Any, BinaryIO, Final
 from zoneinfo import ZoneInfo
 
-from babel import Locale, dates
+from babel import Locale, dates, numbers
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
 
-from jetpay.base.money import Currency, format_money
+from jetpay.base.money import MONEY_LANGUAGES, Currency, format_money
 
-LANGUAGES: Final = ("en", "fr")
+LANGUAGES: Final[Mapping[str, str]] = {"en": "en_CA", "fr": "fr_CA", "es": "es_US"}
+"""Each with how its dates and money are written; a further language is a line and a catalogue."""
 DEFAULT: Final = "en"
 ZONE: Final = ZoneInfo("America/Toronto")
 """Where the Canadian clearing works; its days are the ones that a payee waits."""
 ACCEPT_LANGUAGE_LENGTH: Final = 500
-
-_LOCALES: Final[Mapping[str, str]] = {"en": "en_CA", "fr": "fr_CA"}
-_FOLDERS: Final[Mapping[str, str]] = {"en": "en", "fr": "fr_CA"}
-_AUTONYMS: Final[Mapping[str, str]] = {"en": "English", "fr": "Français"}
 
 
 def mark(sentence: str) -> str:
@@ -50,7 +48,8 @@ class Language:
     @property
     def autonym(self) -> str:
         """`Français`: the language's name in itself."""
-        return _AUTONYMS[self.code]
+        name = Locale.parse(self.code).display_name or self.code
+        return name[0].upper() + name[1:]
 
     @property
     def direction(self) -> str:
@@ -68,7 +67,13 @@ class Language:
 
     def money(self, amount_minor: int, currency: str) -> str:
         """`$1,234.56` or `1 234,56 $`."""
-        return format_money(amount_minor, Currency(currency), self.code)
+        if self.code in MONEY_LANGUAGES:
+            return format_money(amount_minor, Currency(currency), self.code)
+        # By its code: in most languages a bare sign says too little in a country of two dollars.
+        amount = Decimal(amount_minor) / 100
+        return numbers.format_currency(
+            amount, currency, "¤¤\u00a0#,##0.00", self.locale, currency_digits=False
+        )
 
     def day(self, day: date) -> str:
         """`Thursday, January 22, 2026`."""
@@ -81,21 +86,27 @@ class Language:
         return said
 
     def moment(self, at: datetime) -> str:
-        """`January 22, 2026 at 10:15 a.m. EST`, in the time of the clearing."""
+        """`January 22, 2026, 10:15 a.m. EST`, in the time of the clearing."""
         local = at.astimezone(ZONE)
         day = self._ordinal(local, dates.format_date(local, "long", self.locale))
-        clock = dates.format_time(local, "short", tzinfo=ZONE, locale=self.locale)
+        clock = self._clock(local)
         zone = dates.get_timezone_name(
             local, "short", locale=self.locale, zone_variant=None, return_zone=False
         )
         return self.say(mark("{day}, {clock} {zone}"), day=day, clock=clock, zone=zone)
 
+    def _clock(self, local: datetime) -> str:
+        """`9 h 05`, and `9 h` on the hour: Canada's French writes no other zeros."""
+        if self.code == "fr":
+            return f"{local.hour}\u00a0h\u00a0{local.minute:02}".removesuffix("\u00a000")
+        return dates.format_time(local, "short", tzinfo=ZONE, locale=self.locale)
+
 
 @cache
 def language(code: str) -> Language:
-    """The language `en` or `fr`; English for any other."""
+    """One of `LANGUAGES`; English for any other."""
     code = code if code in LANGUAGES else DEFAULT
-    return Language(code, Locale.parse(_LOCALES[code]), _catalogue(_FOLDERS[code]))
+    return Language(code, Locale.parse(LANGUAGES[code]), _catalogue(LANGUAGES[code], code))
 
 
 def preferred(accept_language: str) -> str:
@@ -114,10 +125,14 @@ def preferred(accept_language: str) -> str:
     return max(wanted, key=lambda each: each[0])[1] if wanted else DEFAULT
 
 
-def _catalogue(folder: str) -> Translations:
-    source = files("jetpay") / "locales" / folder / "LC_MESSAGES" / "messages.po"
+def _catalogue(*folders: str) -> Translations:
+    """Of the first folder that is there: a country's own French, else the language's."""
+    sources = [
+        files("jetpay") / "locales" / each / "LC_MESSAGES" / "messages.po" for each in folders
+    ]
+    source = next(each for each in sources if each.is_file())
     with source.open("rb") as file:
-        catalogue = read_po(file, locale=folder)
+        catalogue = read_po(file, locale=folders[0])
     compiled = BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)

@@ -14,7 +14,7 @@ from jetpay.companies.model import Scope
 from tests.api.conftest import Connect
 from tests.world import Company
 
-OPEN = {"/.well-known/jwks.json"}
+OPEN = {"/.well-known/jwks.json", "/.well-known/receipts.jwks.json"}
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from jetpay.companies.actions import create_company
 from jetpay.companies.questions import PreparedQuestion
 from jetpay.db.rows import Query
 from jetpay.events.model import OPERATOR
+from jetpay.security.blind_index import blind_index
 from jetpay.security.passwords import AnswerHash
 from jetpay.services import Services
 from tests.contacts.test_create_contact import events
@@ -138,10 +139,36 @@ IBAN = {
 
 
 @pytest.mark.parametrize(
+    "numbers, currency, shown",
+    [
+        (US, "USD", "345"),
+        (IBAN, "EUR", "000"),
+        (IBAN | {"iban": "nl91 abna 0417 1643 00"}, "EUR", "300"),
+    ],
+    ids=["us", "iban", "iban_as_printed"],
+)
+async def test_accounts_of_other_countries_are_taken_in_their_currency(
+    numbers: dict[str, Any], currency: str, shown: str, client: httpx.AsyncClient, company: Company
+) -> None:
+    answer = await client.put("/contact/bank_account", json=account(company, **numbers))
+    assert answer.status_code == 201, answer.text
+    assert (answer.json()["currency"], answer.json()["account_number_last3"]) == (currency, shown)
+    assert not [each for each in (NUMBER, "0532013", "04171643") if each in answer.text]
+    [index] = await INDEXES.all(
+        company.services.db, company_id=company.company_id, contact_id=company.contact
+    )
+    bare = "".join((numbers.get("iban") or "").upper().split())
+    parts = (bare[:2], bare) if bare else ("US", "021000021", NUMBER.lstrip("0"))
+    assert index == blind_index(company.services.keyring, company.company_id, "bank_account", parts)
+
+
+@pytest.mark.parametrize(
     "changes, field, code",
     [
-        (US, "routing_number", "not_supported_yet"),
-        (IBAN, "iban", "not_supported_yet"),
+        (US | {"routing_number": "123456789"}, "routing_number", "check_digit"),
+        (US | {"account_number": None}, "account_number", "required"),
+        (IBAN | {"iban": "DE89370400440532013001"}, "iban", "check_digits"),
+        (IBAN | {"iban": "BR1800360305000010009795493C1"}, "iban", "country"),
         ({"routing_number": "021000021"}, "routing_number", "one_scheme"),
         ({"iban": "DE89370400440532013000"}, "iban", "one_scheme"),
         (US | {"iban": "DE89370400440532013000"}, "iban", "one_scheme"),

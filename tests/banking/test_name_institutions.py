@@ -16,6 +16,7 @@ NUMBERS = sorted(institutions._INSTITUTIONS)
         ("006", "National Bank of Canada", "Banque Nationale du Canada"),
         ("016", "HSBC Bank Canada", "Banque HSBC Canada"),
         ("614", "Tangerine", "Tangerine"),
+        ("621", "Peoples Trust", "Compagnie de fiducie Peoples"),
         ("815", "Caisses Desjardins du Québec", "Caisses Desjardins du Québec"),
     ],
 )

@@ -1,13 +1,10 @@
 """The command as it is installed: a process of its own, with a database of its own."""
 
 import json
-import multiprocessing
 import os
 import secrets
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,30 +15,12 @@ from urllib.parse import quote, urlencode
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from jetpay.__main__ import main
 from jetpay.db.migrate import available
+from tests.cli.process import PROCESSES, be_jetpay
 from tests.conftest import TestServer
 from tests.patience import PATIENCE_SECONDS
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
-
-
-# Each command is a process of its own, forked from one that has imported everything already.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["pytest", "jetpay.cli.commands", "jetpay.cli.tail"])
-
-
-def be_jetpay(arguments: tuple[str, ...], environment: dict[str, str], files: list[Path]) -> None:
-    os.environ.clear()
-    os.environ.update(environment)
-    flags = (os.O_RDONLY, os.O_WRONLY | os.O_CREAT, os.O_WRONLY | os.O_CREAT)
-    for number, (file, flag) in enumerate(zip(files, flags, strict=True)):
-        os.dup2(os.open(file, flag), number)
-    sys.stdin = os.fdopen(0)
-    sys.argv = ["jetpay", *arguments]
-    # As in a terminal, also where a shell in the background started the tests, who ignores it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    main()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from jetpay.security.tokens import make_api_token
-from tests.cli.conftest import PROCESSES, SOURCE, be_jetpay
+from tests.cli.conftest import SOURCE
+from tests.cli.process import PROCESSES, be_jetpay
 from tests.patience import PATIENCE_SECONDS
 from tests.receiver.live import LiveCompany, LiveServer
 

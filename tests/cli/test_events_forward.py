@@ -159,7 +159,7 @@ def test_a_port_for_the_keys_that_is_taken_is_told(quiet: Tail, sink: Endpoint) 
     ],
 )  # fmt: skip
 def test_events_are_forwarded_to_this_machine_alone(text: str) -> None:
-    with pytest.raises(typer.BadParameter):
+    with pytest.raises(typer.BadParameter, match=r"must be (an address|http://)"):
         receiver_address(text)
 
 

@@ -153,14 +153,37 @@ def test_what_a_company_settles_is_shown_changed_and_taken_down(
     jetpay: Command, company: str, ask: Any
 ) -> None:
     usual = {"support_contact": None, "link_days": 30, "repairs": 3, "repair_days": 14}
+    mails: dict[str, object] = {"code_from_amount": None, "reminder_days": [], "mails_a_day": None}
     settle = ("company", "set", "--company", company)
-    assert jetpay.json(*settle) == usual
+    assert jetpay.json(*settle) == usual | mails
     changed = {"support_contact": "+1 555 0100", "link_days": 60, "repairs": 0, "repair_days": 7}
     options = [f"--{name.replace('_', '-')}={value}" for name, value in changed.items()]
-    assert jetpay.json(*settle, *options) == changed
-    assert jetpay.json(*settle, "--support-contact", "") == changed | {"support_contact": None}
+    assert jetpay.json(*settle, *options) == changed | mails
+    shown = jetpay.json(*settle, "--support-contact", "")
+    assert shown == changed | mails | {"support_contact": None}
     audited = ask("select entry ->> 'act' from audit where company_id = %s", company)
     assert audited == [("company.set",)] * 2
     for wrong in ("--link-days=0", "--link-days=366", "--repairs=21", "--repair-days=0"):
         assert jetpay.refused(*settle, wrong, code=2)
     assert "no such" in jetpay.refused("company", "set", "--company", str(uuid4()))
+
+
+def test_codes_and_reminders_are_settled_in_words_and_amounts(
+    jetpay: Command, company: str
+) -> None:
+    settle = ("company", "set", "--company", company)
+    for said, kept in (("1000.00", 100_000), ("50", 5_000), ("0", 0), ("never", 10_000_000_000)):
+        assert jetpay.json(*settle, "--code-from-amount", said)["code_from_amount"] == kept
+    assert jetpay.json(*settle, "--code-from-amount=usual")["code_from_amount"] is None
+    shown = jetpay.json(*settle, "--reminders", "14, 3,7,3", "--mails-a-day=900")
+    assert (shown["reminder_days"], shown["mails_a_day"]) == ([3, 7, 14], 900)
+    assert jetpay.json(*settle, "--reminders", "")["reminder_days"] == []
+    for wrong in (
+        "--code-from-amount=1.5",
+        "--code-from-amount=much",
+        "--reminders=0",
+        "--reminders=3,x",
+        "--reminders=366",
+        "--mails-a-day=0",
+    ):
+        assert jetpay.refused(*settle, wrong, code=2)

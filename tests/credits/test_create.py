@@ -20,12 +20,12 @@ from jetpay.credits.queries import TIMELINE, view
 from jetpay.credits.refusals import (
     AmountTooLarge,
     ExternalIdTaken,
-    IdempotencyConflict,
     TokenLimit,
     TooManyAnswers,
 )
 from jetpay.db.rows import Query
 from jetpay.events.model import OPERATOR
+from jetpay.idempotency import IdempotencyConflict
 from jetpay.ledger.prove import prove
 from jetpay.security.secrets import Secret
 from jetpay.services import Services

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import NamedTuple
 from uuid import uuid4
 
 import psycopg
@@ -51,6 +52,17 @@ async def one(company: Company, key: str | None = None, **changes: object) -> Bo
     return await company.services.births.one(company.asker, company.request(**changes), key=key)
 
 
+class Wrong(NamedTuple):
+    """An item that is refused: by the statement, or because it fails all of it."""
+
+    changes: dict[str, object]
+    refused: type[Exception]
+
+
+UNKNOWN = Wrong({"contact_id": ContactId(uuid4())}, Invalid)
+UNCLEAN = Wrong({"note": "\x00"}, psycopg.DataError)
+
+
 async def test_fifty_companies_with_bad_items_each_get_their_own_answers(
     services: Services,
 ) -> None:
@@ -58,20 +70,21 @@ async def test_fifty_companies_with_bad_items_each_get_their_own_answers(
     asked = []
     for number in range(1_000):
         company = companies[number % 50]
-        is_bad = random.random() < 0.05
-        changes = {"contact_id": ContactId(uuid4())} if is_bad else {"amount": number + 1}
-        asked.append((company, is_bad, number + 1, one(company, **changes)))
+        wrong = random.choice((UNKNOWN, UNCLEAN)) if random.random() < 0.05 else None
+        changes = wrong.changes if wrong else {"amount": number + 1}
+        asked.append((company, wrong, number + 1, one(company, **changes)))
     random.shuffle(asked)
     answers = await asyncio.gather(*(call for *_, call in asked), return_exceptions=True)
-    for (company, is_bad, amount, _), answer in zip(asked, answers, strict=True):
-        if is_bad:
-            assert isinstance(answer, Invalid)
+    for (company, wrong, amount, _), answer in zip(asked, answers, strict=True):
+        if wrong is not None:
+            assert isinstance(answer, wrong.refused)
         else:
             assert isinstance(answer, Born)
             found = await view(services.db, company.company_id, answer.credit_id)
             assert found.amount == amount
     for company in companies:
         assert await no_gap(services, company)
+    dispatcher_of(services)._own_lane_until.clear()
 
 
 @pytest.mark.usefixtures("room_for_all")
@@ -131,9 +144,13 @@ async def test_an_item_that_fails_in_the_database_fails_alone_and_its_company_go
     )
     assert isinstance(answers[0], psycopg.DataError)
     assert all(isinstance(answer, Born) for answer in answers[1:])
-    assert company.company_id in dispatcher_of(services)._own_lane_until
+    lanes, time = dispatcher_of(services)._own_lane_until, asyncio.get_running_loop().time
+    assert 0 < lanes[company.company_id] - time() <= dispatch.OWN_LANE_SECONDS == 60
     await asyncio.wait_for(one(company), PATIENCE_SECONDS)
-    dispatcher_of(services)._own_lane_until.clear()
+    assert company.company_id in lanes
+    lanes[company.company_id] = time()  # a minute later
+    await asyncio.wait_for(one(company), PATIENCE_SECONDS)
+    assert company.company_id not in lanes
 
 
 async def test_a_locked_company_delays_no_other(

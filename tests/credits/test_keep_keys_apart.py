@@ -1,7 +1,7 @@
 """A key belongs to its company and its operation: one credit, or a line among many."""
 
 from jetpay.credits.births import Born
-from jetpay.credits.refusals import IdempotencyConflict
+from jetpay.idempotency import IdempotencyConflict
 from jetpay.services import Services
 from tests.world import Company
 

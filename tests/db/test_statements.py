@@ -47,6 +47,7 @@ OTHER_KEYS = {
 """What else may bound the rows of a table: a secret that only one company's caller has."""
 
 ANY_COMPANY = {
+    "jetpay.companies.brands.LOGO": "a logo is public, by the hash of its bytes",
     "jetpay.companies.installation.HAS_LIVE_COMPANY": "production starts with the first of them",
     "jetpay.companies.installation.ALL_COMPANIES": "the operator's list",
     "jetpay.companies.installation.QUESTION_IN_USE": "production refuses the demo's question",
@@ -55,6 +56,11 @@ ANY_COMPANY = {
     "jetpay.security.short_ids._MADE_SINCE": "a link names its company by short id alone",
     "jetpay.credits.payee_sessions.FORGET_DRAFTS": "the worker's sweep by age",
     "jetpay.credits.payee_sessions.FORGET_SESSIONS": "the worker's sweep by age",
+    "jetpay.credits.codes.FORGET": "the worker's sweep by age",
+    "jetpay.notices.plan.LOOK": "the worker looks for whoever has news",
+    "jetpay.notices.queue.FORGET_ADDRESSES": "the worker's sweep by age",
+    "jetpay.notices.queue.FORGET_BODIES": "the worker's sweep by age",
+    "jetpay.notices.queue.FORGET_MAILS": "the worker's sweep by age",
     "jetpay.webhooks.claims.LOOK": "the worker looks for whoever is due",
     "jetpay.webhooks.proofs.TAKEN_BY": "an address is one live company's",
     "jetpay.webhooks.retention.FORGET_ATTEMPTS": "the worker's sweep by age",

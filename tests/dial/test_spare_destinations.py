@@ -211,6 +211,31 @@ async def test_who_hangs_does_not_hold_up_who_is_answered(world: World) -> None:
     assert sum(isinstance(each, Unreachable) for each in ended) == 10
 
 
+async def test_who_is_answered_late_has_no_more_room_than_who_is_not(world: World) -> None:
+    """Else whoever answers 2xx at the last moment, for each of his webhooks, holds up the rest."""
+
+    async def late(guest: Guest) -> None:
+        while await guest.request():
+            world.seconds[0] += destinations.PROMPT_SECONDS + 1
+            await guest.say(FINE)
+
+    assert await call(world, "healthy") == 200
+    world.host.talk = late
+    for number in range(15):
+        assert await call(world, str(number)) == 200
+    world.seconds[0] += 61  # each needs a new connection now
+    world.host.talk = lambda guest: guest.gone()
+    came = world.host.came
+    holding = [asyncio.create_task(call(world, str(number))) for number in range(15)]
+    await world.host.until(lambda host: host.came == came + 10)
+    world.host.talk = saying(FINE)
+    assert await call(world, "healthy") == 200
+    for task in holding:
+        task.cancel()
+    ended = await asyncio.gather(*holding, return_exceptions=True)
+    assert [type(each) for each in ended].count(DestinationBusy) == 5
+
+
 async def test_networks_that_an_operator_allows_have_no_limit(peer: Peer, closing: Closer) -> None:
     """They are the operator's own; a hundred webhooks to one machine in the next room are usual."""
     counts = Destinations(lambda: 0.0)

@@ -9,13 +9,14 @@ from jetpay.credits.attempts import Ended, end_attempts
 from jetpay.credits.model import Outcome, State
 from jetpay.credits.states import Cause, Move, move
 from jetpay.db.pool import Database
-from jetpay.events.model import FILE_BUILDER, REPORT_READER
+from jetpay.events.model import FILE_BUILDER, REPORT_READER, Actor
 from jetpay.services import Services
 from tests.payment_page.conftest import Link
 
 TABLES = (
     "api_token", "audit", "bank_account", "company", "contact", "credit", "due", "event",
-    "event_counter", "link_gate", "network_limit", "payee_draft", "payee_session",
+    "event_counter", "former_address", "link_gate", "mail", "network_limit", "payee_code",
+    "payee_draft", "payee_session",
     "payment_attempt", "secret_key", "transfer",
 )  # fmt: skip
 
@@ -70,13 +71,35 @@ async def gate_of(db: Database, link: Link) -> tuple[Any, ...] | None:
     return rows[0] if rows else None
 
 
+async def go(services: Services, link: Link, to: State, cause: Cause, by: Actor) -> None:
+    """One move of the credit, by whoever may cause it."""
+    async with services.db.transaction() as tx:
+        step = Move(credit_id=link.credit_id, to=to, cause=cause)
+        await move(tx, link.company_id, [step], by=by, at=services.clock.now())
+
+
+async def to_the_bank(services: Services, link: Link) -> None:
+    """The accepted credit goes into a file."""
+    await go(services, link, State.PROCESSING, Cause.CLAIMED, FILE_BUILDER)
+
+
+async def settle(services: Services, link: Link) -> None:
+    """The days of returns pass."""
+    await go(services, link, State.COMPLETED, Cause.SETTLED, REPORT_READER)
+
+
+async def complete(services: Services, link: Link) -> None:
+    """It goes into a file, and the days of returns pass."""
+    await to_the_bank(services, link)
+    await settle(services, link)
+
+
 async def send_back(services: Services, link: Link, reason: str = "account_closed") -> None:
-    """The accepted credit goes into a file, and the payee's bank returns it."""
+    """The credit, which goes into a file unless it was, is returned by the payee's bank."""
     now = services.clock.now()
     credit_id, company_id = link.credit_id, link.company_id
-    async with services.db.transaction() as tx:
-        claimed = Move(credit_id=credit_id, to=State.PROCESSING, cause=Cause.CLAIMED)
-        await move(tx, company_id, [claimed], by=FILE_BUILDER, at=now)
+    if (await events_of(services.db, link))[-1] == "initiated":
+        await to_the_bank(services, link)
     async with services.db.transaction() as tx:
         [attempt] = await ask_attempt(services.db, link)
         returned = Move(

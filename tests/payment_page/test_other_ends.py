@@ -67,8 +67,8 @@ async def test_a_returned_payment_is_repaired_on_the_same_link(
     assert page.state == "action_required"
     assert "The bank says that this account is closed." in page.words
     assert "ending in 001" in page.words
-    assert "Monday, March 16, 2026" in page.words
-    assert "corrected 3 more times" in page.words
+    assert "attempt 2 of 4" in page.words
+    assert "before March 16, 2026, 8:00 a.m. EDT" in page.words
     page = await other.submit(**NEW)
     assert page.step == "review"
     page = await other.submit(decision="accept")

@@ -12,6 +12,7 @@ from jetpay.rails.profiles import (
     RAILS,
     business_day_after,
     debit_at,
+    debited_on,
     is_business_day,
     next_cut_off,
     overdue_at,
@@ -21,15 +22,29 @@ from jetpay.rails.profiles import (
 )
 
 SANDBOX = PROFILES["sandbox"]
-# Payments Canada's closed weekdays, as MM-DD.
+# Closed weekdays as MM-DD, of Payments Canada, the Federal Reserve and TARGET.
 CLOSED = {
-    2025: "01-01 04-18 05-19 07-01 09-01 09-30 10-13 11-11 12-25 12-26",
-    2026: "01-01 04-03 05-18 07-01 09-07 09-30 10-12 11-11 12-25 12-28",
-    2027: "01-01 03-26 05-24 07-01 09-06 09-30 10-11 11-11 12-27 12-28",
-    2028: "01-03 04-14 05-22 07-03 09-04 10-02 10-09 11-13 12-25 12-26",
-    2029: "01-01 03-30 05-21 07-02 09-03 10-01 10-08 11-12 12-25 12-26",
-    2030: "01-01 04-19 05-20 07-01 09-02 09-30 10-14 11-11 12-25 12-26",
-    2031: "01-01 04-11 05-19 07-01 09-01 09-30 10-13 11-11 12-25 12-26",
+    ("canada", 2025): "01-01 04-18 05-19 07-01 09-01 09-30 10-13 11-11 12-25 12-26",
+    ("canada", 2026): "01-01 04-03 05-18 07-01 09-07 09-30 10-12 11-11 12-25 12-28",
+    ("canada", 2027): "01-01 03-26 05-24 07-01 09-06 09-30 10-11 11-11 12-27 12-28",
+    ("canada", 2028): "01-03 04-14 05-22 07-03 09-04 10-02 10-09 11-13 12-25 12-26",
+    ("canada", 2029): "01-01 03-30 05-21 07-02 09-03 10-01 10-08 11-12 12-25 12-26",
+    ("canada", 2030): "01-01 04-19 05-20 07-01 09-02 09-30 10-14 11-11 12-25 12-26",
+    ("canada", 2031): "01-01 04-11 05-19 07-01 09-01 09-30 10-13 11-11 12-25 12-26",
+    ("federal_reserve", 2025): "01-01 01-20 02-17 05-26 06-19 07-04 09-01 10-13 11-11 11-27 12-25",
+    ("federal_reserve", 2026): "01-01 01-19 02-16 05-25 06-19 09-07 10-12 11-11 11-26 12-25",
+    ("federal_reserve", 2027): "01-01 01-18 02-15 05-31 07-05 09-06 10-11 11-11 11-25",
+    ("federal_reserve", 2028): "01-17 02-21 05-29 06-19 07-04 09-04 10-09 11-23 12-25",
+    ("federal_reserve", 2029): "01-01 01-15 02-19 05-28 06-19 07-04 09-03 10-08 11-12 11-22 12-25",
+    ("federal_reserve", 2030): "01-01 01-21 02-18 05-27 06-19 07-04 09-02 10-14 11-11 11-28 12-25",
+    ("federal_reserve", 2031): "01-01 01-20 02-17 05-26 06-19 07-04 09-01 10-13 11-11 11-27 12-25",
+    ("target", 2025): "01-01 04-18 04-21 05-01 12-25 12-26",
+    ("target", 2026): "01-01 04-03 04-06 05-01 12-25",
+    ("target", 2027): "01-01 03-26 03-29",
+    ("target", 2028): "04-14 04-17 05-01 12-25 12-26",
+    ("target", 2029): "01-01 03-30 04-02 05-01 12-25 12-26",
+    ("target", 2030): "01-01 04-19 04-22 05-01 12-25 12-26",
+    ("target", 2031): "01-01 04-11 04-14 05-01 12-25 12-26",
 }
 
 
@@ -37,12 +52,29 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-@pytest.mark.parametrize("year", CLOSED)
-def test_the_banks_are_closed_on_weekends_and_on_the_published_days_alone(year: int) -> None:
-    days = [date(year, 1, 1) + timedelta(days=n) for n in range(365)]
-    closed = [day for day in days if day.weekday() < 5 and not is_business_day("canada", day)]
-    assert [f"{day:%m-%d}" for day in closed] == CLOSED[year].split()
-    assert not any(is_business_day("canada", day) for day in days if day.weekday() > 4)
+@pytest.mark.parametrize("calendar, year", CLOSED)
+def test_the_banks_are_closed_on_weekends_and_on_the_published_days_alone(
+    calendar: str, year: int
+) -> None:
+    first = date(year, 1, 1)
+    days = [first + timedelta(days=n) for n in range((date(year + 1, 1, 1) - first).days)]
+    closed = [day for day in days if day.weekday() < 5 and not is_business_day(calendar, day)]
+    assert [f"{day:%m-%d}" for day in closed] == CLOSED[calendar, year].split()
+    assert not any(is_business_day(calendar, day) for day in days if day.weekday() > 4)
+
+
+def test_of_joined_calendars_all_must_be_open() -> None:
+    both = "canada+federal_reserve"
+    assert not is_business_day(both, date(2026, 7, 1))  # Canada Day
+    assert not is_business_day(both, date(2026, 11, 26))  # Thanksgiving in the United States
+    assert is_business_day(both, date(2026, 7, 2))
+    assert is_business_day(both, date(2028, 2, 29))
+
+
+@pytest.mark.parametrize("calendar", ["", "nowhere", "canada+nowhere"])
+def test_a_bad_calendar_is_refused(calendar: str) -> None:
+    with pytest.raises(KeyError):
+        is_business_day(calendar, date(2026, 7, 2))
 
 
 @pytest.mark.parametrize(
@@ -100,6 +132,12 @@ def test_value_days_are_business_days() -> None:
 def test_a_debit_is_at_the_start_of_the_bank_s_day() -> None:
     assert debit_at(SANDBOX, date(2026, 3, 2)) == utc("2026-03-02T05:00:00")
     assert debit_at(SANDBOX, date(2026, 7, 2)) == utc("2026-07-02T04:00:00")
+
+
+def test_a_file_that_came_late_is_debited_later() -> None:
+    planned = date(2026, 3, 2)
+    assert debited_on(SANDBOX, planned, utc("2026-03-01T12:00:00")) == planned
+    assert debited_on(SANDBOX, planned, utc("2026-03-07T12:00:00")) == date(2026, 3, 9)
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_no_text_changes_another_field_or_starts_another_line(
     [
         ({"holder_name": "山田"}, "holder_name"),
         ({"holder_name": "  "}, "holder_name"),
-        ({"scheme": "iban"}, "scheme"),
+        ({"scheme": "swift"}, "scheme"),
         ({"account": "1" * 35}, "account"),
         ({"account": "1\n"}, "account"),
         ({"amount": 10_000_000_000}, "amount"),

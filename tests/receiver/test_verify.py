@@ -162,6 +162,12 @@ PUBLIC_AS_SECRET = OctKey.import_key(json.dumps(PUBLIC))
             id="no signature",
         ),
         pytest.param(b64url(b'{"alg":"RS256","typ":"webhook+jwt","kid":[]}') + ".e30.AA", id="odd"),
+        pytest.param(
+            b64url(b'{"alg":"RS256","typ":"webhook+jwt","kid":"k1","crit":[{}]}') + ".e30.AA",
+            id="an odd demand",
+        ),
+        pytest.param(b64url(b"[" * 100_000) + ".e30.AA", id="depth"),
+        pytest.param(b64url(b'["webhook+jwt"]') + ".e30.AA", id="a list"),
         pytest.param("a.b.c", id="nonsense"),
         pytest.param("", id="nothing"),
         pytest.param("é.é.é", id="not ASCII"),

@@ -26,13 +26,16 @@ REFUSED_URLS: dict[str, list[str]] = {
         " https://a.com/", "https://a.com/ ", "\ufeffhttps://a.com/", "https://a\u202eb.com/",
         "https://a\u200b.com/", "https://a\u00ad.com/",
         "https://a\u200de.com/", "https://a.com/\ud800",
-        "https://a.com/" + "a" * 2_048,
+        "https://a.com/" + "a" * 2_048, "https://a.com/" + "\u4e00" * 700,
+        # what no text of a database holds
+        "https://a.com/%00", "https://a.com%00.b.com/", "https://a.com/hook%00.html?a",
+        "https://a.com/?a=%00",
     ],
     "bad_host": [
         "https://", "https:///path", "https://?a", "https://:443/", "https://a..com/",
         "https://.a.com/", "https://a.com./", "https://a.com../", "https://./", "https://-a.com/",
         "https://a-.com/", "https://a.-com/", "https://%61.com/",
-        "https://example.com%40127.0.0.1/", "https://a%2ecom/", "https://a.com%00.b.com/",
+        "https://example.com%40127.0.0.1/", "https://a%2ecom/", "https://a.com%01.b.com/",
         "https://[a.com]/",
         "https://a.com]/",
         "https://[::1/", "https://::1/", "https://[::1]a/", "https://[]/",

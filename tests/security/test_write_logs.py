@@ -254,6 +254,16 @@ def test_warnings_and_what_nobody_caught_go_to_the_log(logged: Logged) -> None:
     assert SEED not in logged.text
 
 
+def test_a_line_that_cannot_be_written_shows_no_argument(
+    logged: Logged, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = logging.getLogger("jetpay.library")
+    log.handlers, log.propagate = logging.getLogger().handlers[:1], False  # not pytest's own
+    log.warning("a number: %d", SEED)
+    assert "jetpay.library" in logged.text
+    assert SEED not in logged.text + capsys.readouterr().err
+
+
 def test_a_hardened_process_leaves_no_memory_behind() -> None:
     program = (
         "import ctypes, faulthandler, resource\n"

@@ -76,8 +76,8 @@ def has_new_postmaster(installation: Installation, old: int) -> bool:
 
 
 def test_whoever_is_killed_comes_back_again_and_again(installation: Installation) -> None:
-    installation.start("--workers", "2")
-    wait_until(lambda: len(installation.children) == 3)
+    installation.start("--workers", "1")
+    wait_until(lambda: len(installation.children) == 2)
     for _ in range(2):
         # Twice within 5.5 seconds, which Granian alone would take for a crash loop.
         before = installation.children
@@ -95,8 +95,8 @@ def test_whoever_is_killed_comes_back_again_and_again(installation: Installation
 
 
 def test_nobody_outlives_a_killed_parent(installation: Installation) -> None:
-    installation.start("--workers", "2")
-    wait_until(lambda: len(installation.children) == 3)
+    installation.start("--workers", "1")
+    wait_until(lambda: len(installation.children) == 2)
     family, postmaster = installation.family, installation.postmaster
     assert installation.process is not None
     installation.process.kill()

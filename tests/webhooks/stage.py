@@ -24,7 +24,7 @@ from jetpay.security.vault import Vault
 from jetpay.services import Services
 from jetpay.settings import Settings
 from jetpay.webhooks import actions, attempts, queries
-from jetpay.webhooks.deliver import tick_webhooks
+from jetpay.webhooks.deliver import Deliverer
 from jetpay.webhooks.model import Attempt, NewWebhook, Start, Webhook
 from tests.patience import PATIENCE_SECONDS
 
@@ -180,7 +180,11 @@ class Stage:
         return replace(self, company_id=company_id)
 
     async def tick(self) -> int:
-        return await tick_webhooks(self, only=self.company_id)
+        deliverer = Deliverer(self)
+        try:
+            return await deliverer.tick(self.company_id)
+        finally:
+            await deliverer.close()
 
     async def expire_leases(self) -> None:
         """As if the process that holds them had been killed long ago."""

@@ -9,7 +9,7 @@ from jetpay.webhooks.addresses import dialler_of
 
 EVERYTHING_NEAR = parse_allowed_list(
     [f"{network}{port}" for network in ("127.0.0.0/8", "10.0.0.0/8")
-     for port in ("", ":5432", ":6432", ":25", ":465", ":3128", ":9464", ":8080", ":443")]
+     for port in ("", ":5432", ":6432", ":587", ":465", ":3128", ":9464", ":8080", ":443")]
 )  # fmt: skip
 
 
@@ -23,8 +23,8 @@ EVERYTHING_NEAR = parse_allowed_list(
         ({"DATABASE_URL": "postgresql://10.0.0.8,10.0.0.2:6432/a"}, "10.0.0.2:6432"),
         ({"DATABASE_URL": "host=10.0.0.2 dbname=a"}, "10.0.0.2:5432"),
         ({"DATABASE_URL": "host=db.example hostaddr=10.0.0.2 port=6432"}, "10.0.0.2:6432"),
-        ({"SMTP_URL": "smtp://10.0.0.3"}, "10.0.0.3:25"),
-        ({"SMTP_URL": "smtps://u:p@10.0.0.3"}, "10.0.0.3:465"),
+        ({"SMTP_URL": "smtp://10.0.0.3", "MAIL_FROM": "a@example.com"}, "10.0.0.3:587"),
+        ({"SMTP_URL": "smtps://u:p@10.0.0.3", "MAIL_FROM": "a@example.com"}, "10.0.0.3:465"),
         ({"PORT": "8081"}, "127.0.0.1:8081"),
         ({"PORT": "8081", "PUBLIC_URL": "https://10.0.0.1"}, "127.7.7.7:8081"),
         ({}, "127.0.0.1:9464"),

@@ -1,5 +1,6 @@
 """The list of attempts tells what was answered, and no secret; and ends after 30 days."""
 
+import html
 import json
 from base64 import b64encode
 from dataclasses import replace
@@ -33,6 +34,7 @@ HIDDEN = [TOKEN, KEY, SECRET.removeprefix("whsec_")]
     [
         lambda value: value,
         lambda value: quote(value, safe=""),
+        html.escape,
         lambda value: json.dumps({"a": value}),
         lambda value: value.replace("/", "\\/"),
         lambda value: f"Bearer {value}{value} {value}",

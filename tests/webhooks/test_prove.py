@@ -1,12 +1,14 @@
 """A live company's address answers a test first, and is one company's at a time."""
 
 import asyncio
+import secrets
 
 import pytest
 from aiohttp import web
 
 from jetpay.base.refusals import NotFound, RateLimited
 from jetpay.companies.queries import business_now
+from jetpay.security.vetting import URL_LENGTH
 from jetpay.webhooks import actions
 from jetpay.webhooks.model import Attempt, Kind, Webhook, WebhookState
 from jetpay.webhooks.proofs import TAKEN, address_of
@@ -98,6 +100,18 @@ async def test_an_address_that_does_not_answer_gets_no_event(
     await live.change(webhook, revive=True)
     await live.tick()
     assert events(endpoint) == [1, 2, 3]  # with webhooks.failed
+
+
+async def test_the_longest_url_there_is_can_be_kept_and_proved(
+    live: Stage, endpoint: Endpoint
+) -> None:
+    """Of signs that no compression makes less: an index does not hold everything."""
+    room = URL_LENGTH - len(endpoint.base) - 1
+    long = "".join(chr(secrets.randbelow(0x4000) + 0x4E00) for _ in range(room // 3))
+    await live.register(f"{endpoint.base}/{long}")
+    await live.happen()
+    await live.tick()
+    assert endpoint.ids == [NO_EVENT, 1]
 
 
 async def test_nobody_gets_his_events_to_anothers_address(

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from jetpay.base.clock import FixedClock
-from jetpay.base.ids import CreditId
+from jetpay.base.ids import CreditId, uuid7
 from jetpay.base.text import normalise_answer
 from jetpay.companies.queries import COMPANY, QUESTION
 from jetpay.credits.actions import LinkAction, act_on_link, cancel
@@ -19,8 +19,9 @@ from jetpay.security.keys import Purpose
 from jetpay.security.links import check_link, make_link
 from jetpay.security.passwords import AnswerHash
 from jetpay.security.rootkeys import KeyProblem
-from jetpay.security.rotation import SETTLES_IN, rotate
+from jetpay.security.rotation import SETTLES_IN, maintain, rotate
 from jetpay.security.secrets import Secret
+from jetpay.security.signing import read_receipt, receipt_token, signing_key
 from jetpay.worker.key_ends import KeyInUse, end_key
 from tests.stage import Stage
 from tests.world import ANSWER
@@ -178,7 +179,6 @@ async def test_a_key_ends_no_sooner_than_its_successor_is_known_everywhere(own: 
     [
         ("fridge", False, "not ended by hand"),
         (Purpose.WEBHOOK_RS256, False, "not ended by hand"),
-        (Purpose.RECEIPT_RS256, False, "not ended by hand"),
         (Purpose.SEAL, False, "--company"),
         (Purpose.LINK, True, "nobody's"),
     ],
@@ -189,3 +189,33 @@ async def test_a_key_that_cannot_be_meant_is_refused(
     company_id = own.company_id if of_company else None
     with pytest.raises(KeyProblem, match=says):
         await end_key(own.services, purpose, 1, company_id=company_id)
+
+
+async def test_receipts_stay_checkable_through_rotations_until_their_key_is_ended(
+    own: Stage,
+) -> None:
+    """A year and a second rotation later the first key is still published; ended, it is not."""
+    services, purpose = own.services, Purpose.RECEIPT_RS256
+    await own.accepted()
+    await own.tick()
+    claims = {"credit": "a"}
+    token = receipt_token(
+        signing_key(services.keyring, purpose), claims, token_id=uuid7(), at=services.clock.now()
+    )
+
+    def is_genuine() -> bool:
+        keys = services.keyring.published(purpose, at=services.clock.now())
+        return read_receipt(token, keys) is not None
+
+    await rotate_now(own, purpose)
+    await rotate_now(own, purpose)
+    assert isinstance(services.clock, FixedClock)
+    services.clock.at += timedelta(days=365)
+    await maintain(services.db, services.keyring, at=services.clock.now())
+    assert await state_of(own, purpose) == ["verify-only", "verify-only", "active"]
+    assert is_genuine()
+    with pytest.raises(KeyInUse, match="receipts it may have signed"):
+        await end_key(services, purpose, 1)
+    assert is_genuine()
+    await end_key(services, purpose, 1, kills_links=True)
+    assert not is_genuine()

@@ -69,6 +69,10 @@ NOT_SEALED = {
     "credit.fingerprint": "keyed hashes, under a key that is kept",
     "idempotency.fingerprint": "keyed hashes, under a key that is kept",
     "audit.salt": "no secret once its details are gone",
+    "brand.logo": "public",
+    "mail.recipient_mac": "a MAC, under a key that is kept",
+    "payee_code.holder": "SHA-256",
+    "payee_code.mac": "a MAC that lives for ten minutes",
     "payee_draft.session_digest": "SHA-256",
     "payee_session.digest": "SHA-256",
     "payment_attempt.account_index": "indexed again beside its details",
@@ -79,6 +83,8 @@ NOT_SEALED = {
 }
 LEFT_AS_IT_IS = {
     "bank_file_bytes.bytes": "only ever appended, as it was sent",
+    "mail.body": "goes within a day",
+    "mail.recipient": "goes within 90 days",
     "payee_draft.details": "goes within an hour",
     "webhook_attempt.answer": "goes within 30 days",
 }

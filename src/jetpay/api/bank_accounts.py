@@ -15,6 +15,7 @@ from jetpay.api.fields import (
     Identifier,
     Length,
     Limit,
+    Page,
     SecretText,
     Shown,
     Time,
@@ -77,8 +78,8 @@ class BankAccountTaken(GuideTaken):
     transit_number: Number | None = Field(None, examples=["00002"])
     institution_number: Number | None = Field(None, examples=["003"])
     account_number: SecretText | None = Field(None, examples=["1000001"])
-    routing_number: SecretText | None = None
-    iban: SecretText | None = None
+    routing_number: SecretText | None = Field(None, examples=["021000021"])
+    iban: SecretText | None = Field(None, examples=["DE89370400440532013000"])
     holder_address: Annotated[str, Length(ADDRESS_LENGTH)] | None = None
     holder_address_postal_code: Annotated[str, Length(POSTAL_CODE_LENGTH)] | None = None
     holder_address_city: Annotated[str, Length(ADDRESS_LENGTH)] | None = None
@@ -128,18 +129,12 @@ class CompanyAccountGiven(BankAccountGiven):
     credit_limit: int | None
 
 
-class BankAccountsGiven(Shown):
+class BankAccountsGiven(Page[BankAccountGiven]):
     """A page of accounts, in the order in which they were added."""
 
-    data: list[BankAccountGiven]
-    next: Identifier | None
 
-
-class CompanyAccountsGiven(Shown):
+class CompanyAccountsGiven(Page[CompanyAccountGiven]):
     """A page of the company's accounts, in the order in which they were added."""
-
-    data: list[CompanyAccountGiven]
-    next: Identifier | None
 
 
 class Removed(Shown):
@@ -204,10 +199,7 @@ async def list_bank_accounts(
     found = await queries.OF_CONTACT.all(
         db, company_id=company_id, contact_id=contact.contact_id, after=after, limit=limit + 1
     )
-    page = [given(account) for account in found[:limit]]
-    return BankAccountsGiven(
-        data=list(page), next=page[-1].identifier if len(found) > limit else None
-    )
+    return BankAccountsGiven.of(found, given, limit=limit)
 
 
 @calls.get("/company/bank_accounts")
@@ -218,8 +210,7 @@ async def list_company_bank_accounts(
     found = await queries.OF_COMPANY.all(
         services_of(request).db, company_id=caller.company_id, after=after, limit=limit + 1
     )
-    page = [given(account) for account in found[:limit]]
-    return CompanyAccountsGiven(data=page, next=page[-1].identifier if len(found) > limit else None)
+    return CompanyAccountsGiven.of(found, given, limit=limit)
 
 
 @calls.delete("/bank_account/{identifier}", responses=refuses(UsedByCredits))

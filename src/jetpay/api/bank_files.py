@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.requests import Request
 
 from jetpay.api.auth import Caller, Needs, services_of
-from jetpay.api.fields import LIST_DEFAULT, After, Identifier, Limit, Shown, Taken, Time
+from jetpay.api.fields import LIST_DEFAULT, After, Identifier, Limit, Page, Shown, Taken, Time
 from jetpay.api.frame import router
 from jetpay.api.problems import refuses
 from jetpay.bank_files import actions, queries
@@ -48,11 +48,8 @@ class BankFileGiven(Shown):
     debited_amount: int | None
 
 
-class BankFilesGiven(Shown):
+class BankFilesGiven(Page[BankFileGiven]):
     """A page of bank files, the newest first."""
-
-    data: list[BankFileGiven]
-    next: UUID | None
 
 
 class FileAction(StrEnum):
@@ -77,8 +74,7 @@ async def list_bank_files(
     found = await queries.newest(
         services_of(request).db, caller.company_id, after=start, limit=limit + 1
     )
-    page = [BankFileGiven.model_validate(each) for each in found[:limit]]
-    return BankFilesGiven(data=page, next=page[-1].identifier if len(found) > limit else None)
+    return BankFilesGiven.of(found, BankFileGiven.model_validate, limit=limit)
 
 
 @calls.get("/bank_files/{identifier}")

@@ -1,9 +1,10 @@
 """The calls about contacts."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from jetpay.api.auth import Caller, Needs, services_of
 from jetpay.api.fields import (
@@ -17,6 +18,7 @@ from jetpay.api.fields import (
     Length,
     Limit,
     Metadata,
+    Page,
     SecretText,
     Shown,
     Taken,
@@ -39,6 +41,7 @@ from jetpay.idempotency import IdempotencyConflict
 from jetpay.security.fingerprints import RequestFingerprint
 from jetpay.security.secrets import Secret
 from jetpay.services import Services
+from jetpay.translations import LANGUAGES
 
 calls = router("Contacts")
 Writer = Annotated[Caller, Depends(Needs(Scope.CONTACTS))]
@@ -59,6 +62,16 @@ LAYOUT = RequestFingerprint(
 _UNSET: Any = None
 
 
+def _spoken(code: str) -> str:
+    if code not in LANGUAGES:
+        expected = ", ".join(f"'{each}'" for each in LANGUAGES)
+        raise PydanticCustomError("literal_error", "one of {expected}", {"expected": expected})
+    return code
+
+
+Spoken = Annotated[str, AfterValidator(_spoken), Field(json_schema_extra={"enum": list(LANGUAGES)})]
+
+
 def _both_or_none(question: str | None, answer: Secret[str] | None) -> None:
     if (question is None) != (answer is None):
         raise refused("incomplete", "A security question and its answer go together.")
@@ -70,7 +83,7 @@ class ContactTaken(GuideTaken):
     email: Email
     name: Annotated[str, Length(NAME_LENGTH, 1)]
     tags: Tags = Field(default_factory=list)
-    language: Literal["en", "fr"] = "en"
+    language: Spoken = "en"
     metadata: Metadata | None = None
     external_id: ExternalId | None = None
     security_question: Question | None = None
@@ -88,7 +101,7 @@ class ContactChanges(Taken):
     email: Email = _UNSET
     name: Annotated[str, Length(NAME_LENGTH, 1)] = _UNSET
     tags: Tags = _UNSET
-    language: Literal["en", "fr"] = _UNSET
+    language: Spoken = _UNSET
     metadata: Metadata | None = None
     external_id: ExternalId | None = None
     security_question: Question | None = None
@@ -115,11 +128,8 @@ class ContactGiven(Shown):
     updated_at: Time
 
 
-class ContactsGiven(Shown):
+class ContactsGiven(Page[ContactGiven]):
     """A page of contacts, in the order in which they were made."""
-
-    data: list[ContactGiven]
-    next: Identifier | None
 
 
 class KeptGiven(Shown):
@@ -212,8 +222,7 @@ async def list_contacts(
         email=email,
         limit=limit + 1,
     )
-    page = [given(contact) for contact in found[:limit]]
-    return ContactsGiven(data=page, next=page[-1].identifier if len(found) > limit else None)
+    return ContactsGiven.of(found, given, limit=limit)
 
 
 @calls.get("/contact/{identifier}")

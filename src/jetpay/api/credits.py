@@ -204,8 +204,7 @@ async def list_transactions(
         after=CreditId(after) if after else None,
         limit=limit + 1,
     )
-    page = [_transaction(each, caller.at) for each in found[:limit]]
-    return TransactionsGiven(data=page, next=page[-1].identifier if len(found) > limit else None)
+    return TransactionsGiven.of(found, lambda each: _transaction(each, caller.at), limit=limit)
 
 
 def _transaction(

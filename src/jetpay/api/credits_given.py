@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from jetpay.api.fields import Identifier, Shown, Time
+from jetpay.api.fields import Identifier, Page, Shown, Time
 
 
 class CreditGiven(Shown):
@@ -103,8 +103,5 @@ class TransactionGiven(Shown):
     timeline: list[TimelineGiven] | None = None
 
 
-class TransactionsGiven(Shown):
+class TransactionsGiven(Page[TransactionGiven]):
     """A page of credits, newest first, without their timelines."""
-
-    data: list[TransactionGiven]
-    next: Identifier | None

@@ -88,8 +88,8 @@ class CreditTaken(GuideTaken):
         "the payment; 3 times if nothing is said.",
     )  # fmt: skip
     notify: bool | None = Field(
-        None, description="Whether to mail the payee the link. It is only kept: this release "
-        "mails nothing.",
+        None, description="Whether to mail the payee the link, reminders, and what becomes of the "
+        "payment. 422 for a live company where there is no mail server.",
     )  # fmt: skip
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from pydantic import Field
 from starlette.requests import Request
 
 from jetpay.api.auth import Caller, Needs, services_of
-from jetpay.api.fields import LIST_DEFAULT, After, Identifier, Limit, Shown, Taken, Time
+from jetpay.api.fields import LIST_DEFAULT, After, Identifier, Limit, Page, Shown, Taken, Time
 from jetpay.api.frame import router
 from jetpay.base.ids import WebhookId
 from jetpay.companies.model import Scope
@@ -42,11 +42,8 @@ class AttemptGiven(Shown):
     answer: str
 
 
-class AttemptsGiven(Shown):
+class AttemptsGiven(Page[AttemptGiven]):
     """A page of attempts, the latest first."""
-
-    data: list[AttemptGiven]
-    next: UUID | None
 
 
 class ReplayTaken(Taken):
@@ -82,8 +79,7 @@ async def list_webhook_attempts(
         limit=limit + 1,
         vault=services.vault,
     )
-    page = [_attempt(each) for each in found[:limit]]
-    return AttemptsGiven(data=page, next=page[-1].identifier if len(found) > limit else None)
+    return AttemptsGiven.of(found, _attempt, limit=limit)
 
 
 @calls.post("/webhooks/{identifier}/test")

@@ -1,10 +1,11 @@
 """The kinds of fields that calls take and answer, strict in their JSON types."""
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Generic, Self, TypeVar
 from uuid import UUID
 
 import orjson
@@ -222,3 +223,21 @@ After = Annotated[
     UUID | None,
     Query(description="The identifier after which to go on: `next` of the last answer."),
 ]
+
+
+Found = TypeVar("Found")
+Item = TypeVar("Item", bound=Shown)
+
+
+class Page(Shown, Generic[Item]):
+    """A page of a list; each item of it has an `identifier`."""
+
+    data: list[Item]
+    next: Identifier | None
+
+    @classmethod
+    def of(cls, found: Sequence[Found], given: Callable[[Found], Item], *, limit: int) -> Self:
+        """`found`: one more than the page holds, if there is one."""
+        page = [given(each) for each in found[:limit]]
+        last: Any = page[-1] if len(found) > limit else None
+        return cls(data=page, next=last and last.identifier)

@@ -1,4 +1,4 @@
-"""The public keys that verify webhooks; anybody may read them."""
+"""The public keys that verify webhooks, and those that verify receipts; anybody may read them."""
 
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from jetpay.security.signing import key_set
 CACHED: Final = "public, max-age=300"
 
 calls = router("Webhooks")
+receipt_calls = router("Transactions")
 
 
 @calls.get("/.well-known/jwks.json")
@@ -21,3 +22,11 @@ async def webhook_keys(request: Request, response: Response) -> dict[str, Any]:
     services = services_of(request)
     response.headers["Cache-Control"] = CACHED
     return key_set(services.keyring.published(Purpose.WEBHOOK_RS256, at=services.clock.now()))
+
+
+@receipt_calls.get("/.well-known/receipts.jwks.json")
+async def receipt_keys(request: Request, response: Response) -> dict[str, Any]:
+    """The keys that sign receipts, or ever have: a receipt has no end (RFC 7517)."""
+    services = services_of(request)
+    response.headers["Cache-Control"] = CACHED
+    return key_set(services.keyring.published(Purpose.RECEIPT_RS256, at=services.clock.now()))

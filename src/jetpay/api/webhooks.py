@@ -17,6 +17,7 @@ from jetpay.api.fields import (
     IdempotencyKey,
     Identifier,
     Limit,
+    Page,
     SecretText,
     Shown,
     Taken,
@@ -121,11 +122,8 @@ class WebhookGiven(Shown):
     created_at: Time
 
 
-class WebhooksGiven(Shown):
+class WebhooksGiven(Page[WebhookGiven]):
     """A page of webhooks."""
-
-    data: list[WebhookGiven]
-    next: UUID | None
 
 
 class OkGiven(Shown):
@@ -167,8 +165,7 @@ async def list_webhooks(
     found = await queries.webhooks(
         services_of(request).db, caller.company_id, after=after, limit=limit + 1
     )
-    page = await _given(request, found[:limit])
-    return WebhooksGiven(data=page, next=page[-1].identifier if len(found) > limit else None)
+    return WebhooksGiven.of(await _given(request, found), lambda each: each, limit=limit)
 
 
 @calls.get("/webhooks/{identifier}")

@@ -2,12 +2,17 @@
 
 from datetime import datetime
 
-from jetpay.bank_accounts.model import BankAccount, NewBankAccount, Rail, Scheme
+from jetpay.bank_accounts.model import REACHED, BankAccount, NewBankAccount, Rail
 from jetpay.bank_accounts.queries import get_bank_account
-from jetpay.bank_accounts.refusals import RailRequired, SandboxRail, UsedByCredits
+from jetpay.bank_accounts.refusals import (
+    CurrencyUnreached,
+    RailRequired,
+    SandboxRail,
+    UsedByCredits,
+)
+from jetpay.banking.schemes import last3, numbers_of
 from jetpay.base.ids import BankAccountId, CompanyId, ContactId, uuid7
 from jetpay.base.refusals import FieldError, Invalid, NotFound
-from jetpay.base.text import mask
 from jetpay.companies.queries import COMPANY
 from jetpay.db.rows import Command, Query
 from jetpay.db.transactions import Transaction, action
@@ -121,7 +126,7 @@ async def add_company_account(
 
     `profile`: of its bank, the rail's own without one. `limits`: of one credit, one file and one
     day, in minor units. A live company's account is a draft until its bank took a test file.
-    Refuses `NotFound`, `RailRequired`, `SandboxRail`.
+    Refuses `NotFound`, `RailRequired`, `SandboxRail`, `CurrencyUnreached`.
     """
     company = await COMPANY.first(tx, company_id=company_id)
     if company is None:
@@ -130,6 +135,9 @@ async def add_company_account(
         raise RailRequired(field="rail")
     if rail is Rail.SANDBOX and not company.sandbox:
         raise SandboxRail(field="rail")
+    rail = rail or Rail.SANDBOX
+    if (rail, new.kept_in) not in REACHED:
+        raise CurrencyUnreached(field="currency", rail=rail.value, currency=new.kept_in)
     account_id = BankAccountId(uuid7())
     values = await _sealed(tx, company_id, account_id, new, vault=vault, keyring=keyring)
     credit_limit, file_limit, daily_limit = limits
@@ -137,7 +145,7 @@ async def add_company_account(
         tx,
         **values,
         contact_id=None,
-        rail=(rail or Rail.SANDBOX).value,
+        rail=rail.value,
         profile=profile,
         state="live" if company.sandbox else "draft",
         credit_limit=credit_limit,
@@ -145,7 +153,7 @@ async def add_company_account(
         daily_limit=daily_limit,
         at=at,
     )
-    await open_accounts(tx, company_id, account_id, new.currency)
+    await open_accounts(tx, company_id, account_id, new.kept_in)
     data = {"bankAccountId": str(account_id)}
     _tell(tx, company_id, EventType.BANK_ACCOUNT_CREATED, account_id, data, by=by, at=at)
     return account_id
@@ -189,16 +197,10 @@ async def _sealed(
     keyring: Keyring,
 ) -> dict[str, object]:
     """What both kinds of account store."""
-    numbers = {
-        "institution_number": new.account.institution_number,
-        "transit_number": new.account.transit_number,
-        "account_number": new.account.account_number,
-    }
     details = await vault.seal(
         tx, company_id, table=TABLE, column=COLUMN, row_key=account_id.bytes,
-        value={**numbers, **new.sealed_too},
+        value={**numbers_of(new.account), **new.sealed_too},
     )  # fmt: skip
-    parts = ("CA", *new.account.index_parts())
     return {
         "company_id": company_id,
         "bank_account_id": account_id,
@@ -207,11 +209,11 @@ async def _sealed(
         "holder_name": new.holder_name,
         "holder_type": new.holder_type.value,
         "account_type": new.account_type.value,
-        "scheme": Scheme.CANADA.value,
-        "currency": new.currency,
+        "scheme": new.account.scheme,
+        "currency": new.kept_in,
         "details": details,
-        "account_index": blind_index(keyring, company_id, TABLE, parts),
-        "last3": mask(new.account.account_number).lstrip("•"),
+        "account_index": blind_index(keyring, company_id, TABLE, new.account.index_parts()),
+        "last3": last3(new.account),
     }
 
 

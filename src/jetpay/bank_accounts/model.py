@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
-from jetpay.banking.canada import CanadianAccount
+from jetpay.banking.schemes import CURRENCIES, Account
 from jetpay.base.ids import BankAccountId, ContactId
 
 
@@ -40,6 +42,22 @@ class Rail(StrEnum):
     PAIN001 = "pain001"
 
 
+REACHED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
+    {
+        (Rail.SANDBOX, "CAD"): Scheme.CANADA,
+        (Rail.SANDBOX, "USD"): Scheme.UNITED_STATES,
+        (Rail.SANDBOX, "EUR"): Scheme.IBAN,
+        (Rail.CPA005, "CAD"): Scheme.CANADA,
+        (Rail.CPA005, "USD"): Scheme.CANADA,
+        (Rail.NACHA, "USD"): Scheme.UNITED_STATES,
+        (Rail.PAIN001, "CAD"): Scheme.CANADA,
+        (Rail.PAIN001, "USD"): Scheme.UNITED_STATES,
+        (Rail.PAIN001, "EUR"): Scheme.IBAN,
+    }
+)
+"""Whose accounts a company's account pays into: by its rail and its currency."""
+
+
 @dataclass(frozen=True, slots=True)
 class BankAccount:
     """As it may be shown. `rail` and `state`: of the company's own accounts only."""
@@ -65,11 +83,17 @@ class BankAccount:
 class NewBankAccount:
     """A checked request for an account; `sealed_too`: holder's address and mail, kept sealed."""
 
-    account: CanadianAccount = field(repr=False)
+    account: Account = field(repr=False)
     holder_name: str
     title: str | None = None
     institution: str | None = None
     holder_type: HolderType = HolderType.PERSON
     account_type: AccountType = AccountType.CHEQUING
-    currency: str = "CAD"
+    currency: str | None = None
+    """Without one that of the account's scheme."""
     sealed_too: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def kept_in(self) -> str:
+        """The currency."""
+        return self.currency or CURRENCIES[self.account.scheme]

@@ -21,6 +21,15 @@ class SandboxRail(Refusal):
     sentence = "A live company cannot pay by the sandbox rail: no money would move."
 
 
+class CurrencyUnreached(Refusal):
+    """Its files are of other currencies."""
+
+    code = "currency_unreached"
+    status = 422
+    title = "No such currency by this rail"
+    sentence = "The rail {rail} makes no payments in {currency}."
+
+
 class UsedByCredits(Conflict):
     """A credit by this account has not ended."""
 

@@ -1,13 +1,12 @@
 """Turns a payment attempt into a line of a bank file; here its bank details are opened."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from jetpay.banking.canada import CanadianAccount
+from jetpay.banking.schemes import account_from
 from jetpay.base.ids import CompanyId, CreditId
 from jetpay.credits.attempts import COLUMN, TABLE, place_key
 from jetpay.db.transactions import Transaction
-from jetpay.rails.rail import CannotBeWritten, Payment
+from jetpay.rails.rail import Payment
 from jetpay.security.vault import Vault
 
 
@@ -29,7 +28,7 @@ class Written:
 async def open_payment(
     tx: Transaction, vault: Vault, company_id: CompanyId, written: Written, *, line: int
 ) -> Payment:
-    """Raises `CannotBeWritten` for a scheme that no rail here knows."""
+    """The line that stands for it, whatever the scheme; its rail says whether it can be written."""
     numbers = await vault.open(
         tx,
         company_id,
@@ -38,7 +37,7 @@ async def open_payment(
         row_key=place_key(written.credit_id, written.attempt),
         blob=written.details,
     )
-    routing, account = _route(written.scheme, numbers)
+    routing, account = account_from(written.scheme, numbers).route()
     return Payment(
         line=line,
         reference=written.reference,
@@ -50,12 +49,3 @@ async def open_payment(
         routing=routing,
         account=account,
     )
-
-
-def _route(scheme: str, numbers: dict[str, Any]) -> tuple[str, str]:
-    if scheme != "ca":
-        raise CannotBeWritten("scheme")
-    account = CanadianAccount(
-        numbers["institution_number"], numbers["transit_number"], numbers["account_number"]
-    )
-    return account.electronic_routing(), account.account_number

@@ -6,18 +6,24 @@ account, electronic routing number `0IIITTTTT`); account lengths as collected by
 canadian-bank-account (2019) and published help pages, none of them official.
 """
 
+import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
 from jetpay.banking import institutions
+from jetpay.banking.numerals import compact, numeral_problem
 from jetpay.base.refusals import FieldError, Invalid
 
 INSTITUTION_DIGITS = 3
 TRANSIT_DIGITS = 5
 ACCOUNT_DIGITS_MAXIMUM = 12
+PASTED_MAXIMUM = 60
+
+_GROUPS: Final = re.compile(r"[0-9]+")
 
 _ANY_USUAL_LENGTH: Final = range(5, ACCOUNT_DIGITS_MAXIMUM + 1)
 _USUAL_LENGTHS: Final[Mapping[str, Container[int]]] = MappingProxyType(
@@ -34,9 +40,6 @@ _USUAL_LENGTHS: Final[Mapping[str, Container[int]]] = MappingProxyType(
         "815": (7,),
     }
 )
-
-# White space goes by str.split(); these are the dashes that cheques, PDFs and keyboards give.
-_DASHES: Final = str.maketrans("", "", "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
 
 _SENTENCES: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     {
@@ -84,6 +87,8 @@ WARNING_SENTENCES: Final[Mapping[AccountWarning, str]] = MappingProxyType(
 class CanadianAccount:
     """The three numbers as strings of digits, leading zeros kept; made by `validate()`."""
 
+    scheme: ClassVar = "ca"
+
     institution_number: str
     transit_number: str
     # A repr ends in logs and tracebacks.
@@ -93,14 +98,14 @@ class CanadianAccount:
         """The 9 digits `0IIITTTTT` that the clearing system and its files use."""
         return f"0{self.institution_number}{self.transit_number}"
 
-    def index_parts(self) -> tuple[str, str, str]:
+    def index_parts(self) -> tuple[str, ...]:
         """What makes two accounts the same one: banks ignore leading zeros of the account."""
-        return self.institution_number, self.transit_number, self.account_number.lstrip("0")
+        account = self.account_number.lstrip("0")
+        return "CA", self.institution_number, self.transit_number, account
 
-
-def compact(number: str) -> str:
-    """`number` without blanks and dashes; leading zeros stay, for they count."""
-    return "".join(number.translate(_DASHES).split())
+    def route(self) -> tuple[str, str]:
+        """The bank's number and the account's, as a bank file has them."""
+        return self.electronic_routing(), self.account_number
 
 
 def validate(institution_number: str, transit_number: str, account_number: str) -> CanadianAccount:
@@ -115,13 +120,13 @@ def validate(institution_number: str, transit_number: str, account_number: str) 
         compact(institution_number), compact(transit_number), compact(account_number)
     )
     checked = {
-        "institution_number": _numeral_problem(
+        "institution_number": numeral_problem(
             account.institution_number, range(INSTITUTION_DIGITS, INSTITUTION_DIGITS + 1)
         ),
-        "transit_number": _numeral_problem(
+        "transit_number": numeral_problem(
             account.transit_number, range(TRANSIT_DIGITS, TRANSIT_DIGITS + 1), zeros=True
         ),
-        "account_number": _numeral_problem(
+        "account_number": numeral_problem(
             account.account_number, range(1, ACCOUNT_DIGITS_MAXIMUM + 1)
         ),
     }
@@ -131,6 +136,22 @@ def validate(institution_number: str, transit_number: str, account_number: str) 
     if errors:
         raise Invalid(errors)
     return account
+
+
+def taken_apart(pasted: str) -> tuple[str, str, str] | None:
+    """Institution, transit and account of `TTTTT-III AAAAAAA`, as cheques and banks print them.
+
+    Also with the cheque's own number before it and whatever stands for the signs between them;
+    None for anything else.
+    """
+    if len(pasted) > PASTED_MAXIMUM or any(each.isalpha() for each in pasted):
+        return None
+    groups = _GROUPS.findall(pasted)
+    for place, (transit, institution) in enumerate(pairwise(groups[:3])):
+        account = "".join(groups[place + 2 :])
+        if account and (len(transit), len(institution)) == (TRANSIT_DIGITS, INSTITUTION_DIGITS):
+            return institution, transit, account
+    return None
 
 
 def warnings(account: CanadianAccount) -> list[AccountWarning]:
@@ -144,14 +165,3 @@ def warnings(account: CanadianAccount) -> list[AccountWarning]:
     if len(account.account_number) not in _USUAL_LENGTHS.get(number, _ANY_USUAL_LENGTH):
         found.append(AccountWarning.UNUSUAL_ACCOUNT_LENGTH)
     return found
-
-
-def _numeral_problem(number: str, lengths: range, *, zeros: bool = False) -> str | None:
-    if not number:
-        return "required"
-    # isdigit() alone takes the digits of every script.
-    if not (number.isascii() and number.isdigit()):
-        return "not_digits"
-    if len(number) not in lengths:
-        return "wrong_length"
-    return None if zeros or number.strip("0") else "all_zeros"

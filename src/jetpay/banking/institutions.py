@@ -18,7 +18,7 @@ _IN_USE = """
 004 Toronto-Dominion Bank | Banque Toronto-Dominion
 006 National Bank of Canada | Banque Nationale du Canada
 010 Canadian Imperial Bank of Commerce (CIBC) | Banque Canadienne Impériale de Commerce (CIBC)
-030 Canadian Western Bank | Banque canadienne de l'Ouest
+030 Canadian Western Bank | Banque canadienne de l’Ouest
 039 Laurentian Bank of Canada | Banque Laurentienne du Canada
 117 Government of Canada | Gouvernement du Canada
 177 Bank of Canada | Banque du Canada
@@ -26,91 +26,91 @@ _IN_USE = """
 241 Bank of America, NA
 248 Barclays Bank Canada
 260 Citibank Canada | Citibanque Canada
-269 Mega International Commercial Bank (Canada)
+269 Mega International Commercial Bank (Canada) | Banque Internationale de Commerce Mega (Canada)
 270 JPMorgan Chase Bank, NA
-275 KEB Hana Bank Canada
+275 KEB Hana Bank Canada | Banque KEB Hana du Canada
 294 State Bank of India (Canada)
 301 SMBC Canada
 303 Amex Bank of Canada | Banque Amex du Canada
-307 Industrial and Commercial Bank of China (Canada)
+307 Industrial and Commercial Bank of China | Banque Industrielle et Commerciale de Chine
 308 Bank of China (Canada) | Banque de Chine (Canada)
 309 Vancity Community Investment Bank
 310 First Nations Bank of Canada | Banque des Premières Nations du Canada
-311 Bank of America Canada
+311 Bank of America Canada | Banque d’Amérique du Canada
 312 Rabobank Canada
 313 CS Alterna Bank | Banque CS Alterna
 315 CTBC Bank (Canada)
 318 U.S. Bank, NA
-320 President's Choice Bank | Banque le Choix du Président
-321 Habib Canadian Bank
+320 President’s Choice Bank | Banque le Choix du Président
+321 Habib Canadian Bank | Banque Habib Canadienne
 323 Capital One
 327 State Street
 328 Citibank, NA
 332 First Commercial Bank
-334 VersaBank
+334 VersaBank | VersaBanque
 338 Canadian Tire Bank | Banque Canadian Tire
-339 UBS AG Canada Branch
-340 ICICI Bank Canada
+339 UBS AG Canada Branch | UBS AG, succursale canadienne
+340 ICICI Bank Canada | Banque ICICI du Canada
 345 Fifth Third Bank
-347 Bridgewater Bank
+347 Bridgewater Bank | Banque Bridgewater
 349 Northern Trust
 352 DirectCash Bank
-355 Shinhan Bank Canada
+355 Shinhan Bank Canada | Banque Shinhan du Canada
 357 M&T Bank
 358 HomeEquity Bank | Banque HomeEquity
 360 Barclays Bank PLC, Canada
 361 Home Bank
-362 Wells Fargo Bank, Canada Branch
+362 Wells Fargo Bank, Canada Branch | Wells Fargo Bank, succursale canadienne
 365 PNC Bank Canada
 366 China Construction Bank
 367 BNP Paribas
 368 Rogers Bank | Banque Rogers
-370 Wealth One Bank of Canada
-372 Bank of China, Toronto Branch
+370 Wealth One Bank of Canada | Banque Wealth One du Canada
+372 Bank of China, Toronto Branch | Banque de Chine, succursale de Toronto
 374 Motus Bank
 376 Exchange Bank of Canada
 377 RFA Bank of Canada | Banque RFA du Canada
 378 Cidel Bank Canada
 382 Coast Capital Savings
 383 Peoples Bank of Canada
-507 Community Trust
+507 Community Trust | Compagnie de fiducie Community
 540 Manulife Bank of Canada | Banque Manuvie du Canada
-551 Sun Life Financial Trust
+551 Sun Life Financial Trust | Fiducie de la Financière Sun Life
 560 B2B Bank | B2B Banque
-568 Peace Hills Trust
+568 Peace Hills Trust | Compagnie de fiducie Peace Hills
 608 CS Alterna Bank | Banque CS Alterna
 614 Tangerine
-620 ResMor Trust
-621 Peoples Trust
+620 ResMor Trust | Compagnie de fiducie ResMor
+621 Peoples Trust | Compagnie de fiducie Peoples
 623 Equitable Bank (EQ Bank) | Banque Équitable (Banque EQ)
 625 Industrial Alliance Trust | Industrielle Alliance, Fiducie
-626 Manulife Trust
+626 Manulife Trust | Société de fiducie Manuvie
 701 Edward Jones
 806 DUCA Financial Services Credit Union
 807 Communication Technologies Credit Union
-809 Central 1 Credit Union (British Columbia)
+809 Central 1 Credit Union (British Columbia) | Central 1 Credit Union (Colombie-Britannique)
 815 Caisses Desjardins du Québec
-819 Caisse Groupe Financier (Manitoba)
-821 Credit unions of Nova Scotia
+819 Caisse Financial Group (Manitoba) | Caisse Groupe Financier (Manitoba)
+821 Credit unions of Nova Scotia | Coopératives de crédit de la Nouvelle-Écosse
 828 Central 1 Credit Union (Ontario)
-829 Caisses populaires de l'Ontario (Desjardins Ontario)
-831 Credit unions of New Brunswick
+829 Caisses populaires de l’Ontario (Desjardins Ontario)
+831 Credit unions of New Brunswick | Coopératives de crédit du Nouveau-Brunswick
 837 Meridian Credit Union
 839 Atlantic Central
 840 Dundalk District Credit Union
-841 Independent credit unions of Quebec
+841 Independent credit unions of Quebec | Coopératives de crédit indépendantes du Québec
 842 Alterna Savings | Caisse Alterna
 848 DUCA Financial Services Credit Union
 849 Brunswick Credit Union
-851 Independent credit unions of Ontario
+851 Independent credit unions of Ontario | Coopératives de crédit indépendantes de l’Ontario
 853 Concentra
 854 Golden Horseshoe Credit Union
-861 Independent credit unions of Manitoba
+861 Independent credit unions of Manitoba | Coopératives de crédit indépendantes du Manitoba
 865 UNI Financial Cooperation | UNI Coopération financière
-869 Credit Union Central of Canada
+869 Credit Union Central of Canada | Centrale des caisses de crédit du Canada
 872 Rochdale
 879 Credit Union Central of Manitoba
-881 Independent credit unions of Alberta and the Northwest Territories
+881 Independent credit unions, Alberta and N.W.T. | Coopératives de crédit, Alberta et T.N.-O.
 889 SaskCentral
 890 Caisse Alliance
 899 Alberta Central
@@ -140,7 +140,7 @@ _RETIRED = """
 278 Fuji
 279 IBJ
 281 JPMorgan Canada
-286 National Bank of Greece
+286 National Bank of Greece | Banque Nationale de Grèce
 289 BNP Canada
 290 UBS Bank (Canada)
 292 Société Générale
@@ -151,10 +151,10 @@ _RETIRED = """
 314 JPMorgan Bank Canada
 316 HSBC
 317 JPMorgan Chase
-319 Canadian money orders
+319 Canadian money orders | Mandats canadiens
 322 Rabobank
 325 Bank One
-326 Amicus Bank (President's Choice Financial, now Simplii)
+326 Amicus Bank (President’s Choice Financial, now Simplii)
 329 Deutsche Bank AG
 330 Comerica
 331 ABN AMRO
@@ -165,7 +165,7 @@ _RETIRED = """
 342 Zag Bank
 343 ADS Canadian
 344 General Bank of Canada
-346 Société Générale, Canada Branch
+346 Société Générale, Canada Branch | Société Générale, succursale canadienne
 350 Mizuho Corporate
 351 Landsbanki
 354 Jameson
@@ -174,7 +174,7 @@ _RETIRED = """
 363 RBS NV
 364 Continental Bank
 369 Amex Travel
-373 SMBC, Canada Branch
+373 SMBC, Canada Branch | SMBC, succursale canadienne
 375 Thomas Cook
 380 Mega
 501 Acadia
@@ -221,7 +221,7 @@ _RETIRED = """
 779 Wheat Pool
 789 Wheat Pool
 799 Wheat Pool
-801 Independent credit unions of Newfoundland
+801 Independent credit unions of Newfoundland | Coopératives de crédit indépendantes de Terre-Neuve
 802 Newtel
 803 Latvian
 804 Toronto Fire
@@ -266,6 +266,15 @@ def institution_name(number: str, language: str) -> str | None:
     if institution is None:
         return None
     return institution.french if language == "fr" else institution.english
+
+
+def in_use(language: str) -> list[tuple[str, str]]:
+    """Number and name of every institution with which a payee may have an account."""
+    return [
+        (number, each.french if language == "fr" else each.english)
+        for number, each in _INSTITUTIONS.items()
+        if not each.retired
+    ]
 
 
 def is_known(number: str) -> bool:

@@ -9,6 +9,7 @@ USD = Currency("USD")
 EUR = Currency("EUR")
 CURRENCIES = frozenset({CAD, USD, EUR})
 
+MONEY_LANGUAGES = frozenset({"en", "fr"})
 MAX_AMOUNT_MINOR = 9_999_999_999
 
 _MINOR_PER_MAJOR = 100

@@ -46,8 +46,8 @@ class Answer:
         return NotNow(f"{self.place} answers {self.status}", seconds)
 
 
-def address(text: str, option: str) -> SplitResult:
-    """An address that may be called: by https, or by http when it is on this machine."""
+def whole_address(text: str, option: str) -> SplitResult:
+    """An address, wherever it is."""
     try:
         parts = urlsplit(text)
         is_plain = (
@@ -61,7 +61,13 @@ def address(text: str, option: str) -> SplitResult:
         is_plain = False
     if not is_plain or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise typer.BadParameter(f"{option} must be an address such as https://pay.example.com")
-    if parts.scheme == "http" and not is_loopback_host(parts.hostname):
+    return parts
+
+
+def address(text: str, option: str) -> SplitResult:
+    """An address that may be called: by https, or by http when it is on this machine."""
+    parts = whole_address(text, option)
+    if parts.scheme == "http" and not is_loopback_host(str(parts.hostname)):
         raise typer.BadParameter(f"{option} must be https, but for addresses of this machine")
     return parts
 

@@ -8,12 +8,14 @@ import typer
 
 from jetpay import __version__
 from jetpay.cli import (
+    brands,
     companies,
     company_settings,
     events,
     files,
     holds,
     keys,
+    mails,
     networks,
     operations,
     running,
@@ -34,7 +36,8 @@ app = typer.Typer(
 GROUPS: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., None]]]]] = {
     "company": ("Companies, who pay.", {
         "create": companies.create_company, "list": companies.list_companies,
-        "set": company_settings.set_company, "question": company_settings.ask,
+        "set": company_settings.set_company, "brand": brands.brand,
+        "question": company_settings.ask,
         "allow-network": networks.allow_network, "list-networks": networks.list_networks,
         "remove-network": networks.remove_network}),
     "token": ("API tokens, with which a company's backend signs in.", {
@@ -47,7 +50,8 @@ GROUPS: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., None]]]]] = {
         "write": files.write_file, "mark-sent": files.mark_sent, "withdraw": files.withdraw,
         "send-again": files.send_again}),
     "credit": ("Credits that wait for a person.", {
-        "held": holds.list_held, "release": holds.release_held}),
+        "held": holds.list_held, "release": holds.release_held, "readdress": mails.readdress}),
+    "mail": ("Mails to payees and members.", {"list": mails.list_sent, "show": mails.show_one}),
     "events": ("Events, as webhooks get them.", {"tail": events.tail}),
     "ledger": ("The ledger.", {"prove": files.prove_ledger}),
     "sandbox": ("Sandbox companies.", {"advance": files.advance}),

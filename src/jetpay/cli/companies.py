@@ -27,6 +27,7 @@ from jetpay.companies.questions import prepare_question
 from jetpay.companies.refusals import NotInProduction
 from jetpay.events.model import OPERATOR
 from jetpay.rails.profiles import SANDBOX_BY_HAND
+from jetpay.security.secrets import Secret
 from jetpay.services import Services
 from jetpay.settings import production_problems
 
@@ -41,9 +42,11 @@ LimitOption = Annotated[
 
 
 class Currency(StrEnum):
-    """What a company's account is kept in; others come with their banks."""
+    """What a company's account is kept in."""
 
     CAD = "CAD"
+    USD = "USD"
+    EUR = "EUR"
 
 
 def create_company(
@@ -132,11 +135,14 @@ def create_bank_account(
     company: CompanyOption,
     title: Annotated[str, typer.Option(help="How the company calls it.")],
     holder_name: Annotated[str, typer.Option()],
-    institution_number: Annotated[str, typer.Option()],
-    transit_number: Annotated[str, typer.Option()],
-    account_number: Annotated[str | None, typer.Option()] = None,
+    institution_number: Annotated[str | None, typer.Option(help="In Canada.")] = None,
+    transit_number: Annotated[str | None, typer.Option(help="In Canada.")] = None,
+    routing_number: Annotated[str | None, typer.Option(help="In the United States.")] = None,
+    account_number: Annotated[str | None, typer.Option(help="Or the whole IBAN.")] = None,
     account_number_stdin: Annotated[bool, typer.Option("--account-number-stdin")] = False,
-    currency: Annotated[Currency, typer.Option()] = Currency.CAD,
+    currency: Annotated[
+        Currency | None, typer.Option(help="Without: CAD, USD or EUR by the kind of account.")
+    ] = None,
     rail: Annotated[
         Rail | None, typer.Option(help="How the bank takes files; a sandbox has its own.")
     ] = None,
@@ -152,15 +158,18 @@ def create_bank_account(
     if by_hand and rail not in (None, Rail.SANDBOX):
         raise typer.BadParameter("--by-hand belongs to the sandbox rail")
     number = secret_from(account_number, from_stdin=account_number_stdin, option="--account-number")
+    is_iban = number.reveal()[:1].isalpha()
     new = NewBankAccount(
         account=account_of(
             institution_number=institution_number,
             transit_number=transit_number,
-            account_number=number,
+            account_number=None if is_iban else number,
+            routing_number=Secret(routing_number) if routing_number else None,
+            iban=number if is_iban else None,
         ),
         title=_cleaned("title", title, TITLE_LENGTH),
         holder_name=_cleaned("holder_name", holder_name, HOLDER_LENGTH),
-        currency=currency.value,
+        currency=currency and currency.value,
     )
 
     async def work(services: Services) -> BankAccountId:

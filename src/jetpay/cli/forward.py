@@ -16,7 +16,7 @@ from joserfc.jwk import RSAKey
 
 from jetpay.base.clock import SystemClock
 from jetpay.base.ids import uuid7
-from jetpay.cli.calls import Answer, address, call
+from jetpay.cli.calls import Answer, call, whole_address
 from jetpay.cli.frame import Failure
 from jetpay.security.secrets import Secret
 from jetpay.security.signing import (
@@ -26,6 +26,7 @@ from jetpay.security.signing import (
     standard_headers,
     webhook_token,
 )
+from jetpay.settings import is_loopback_host
 from jetpay.webhooks.model import DEFAULT_BATCH_SIZE
 from jetpay.webhooks.prepare import CONTENT_TYPE
 from jetpay.webhooks.schedule import GONE, TOO_LARGE
@@ -44,8 +45,8 @@ def receiver_address(text: str) -> SplitResult:
     Who forwards signs in the server's stead: a receiver elsewhere that trusted such a key would
     take events from whoever may read them.
     """
-    parts = address(text, "--forward")
-    if parts.scheme != "http":  # which is for this machine alone
+    parts = whole_address(text, "--forward")
+    if parts.scheme != "http" or not is_loopback_host(str(parts.hostname)):
         raise typer.BadParameter("--forward must be http:// and an address of this machine")
     return parts
 

@@ -95,8 +95,8 @@ def destroy_key(
         bool,
         typer.Option(
             "--kill-links",
-            help="Even if links were made with it, or answers for a pepper: they are dead then."
-            " Open credits get new links, which events tell.",
+            help="Even if links were made with it, answers for a pepper, or receipts: they are dead"
+            " then. Open credits get new links, which events tell.",
         ),
     ] = False,
     as_json: AsJson = False,

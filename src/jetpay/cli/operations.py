@@ -55,7 +55,9 @@ def check(as_json: AsJson = False) -> None:
 
 
 def bench(
-    arguments: Annotated[list[str] | None, typer.Argument(help="Handed on.")] = None,
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="--json, --quick; webhooks measures those.")
+    ] = None,
 ) -> None:
     """Measure this machine; needs the source tree."""
     tree = Path(jetpay.__file__).parents[2]

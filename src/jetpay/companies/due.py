@@ -11,6 +11,7 @@ BANK_FILE_CUTOFF = "bank_file_cutoff"
 BANK_FILE = "bank_file"
 EXPIRE_LINKS = "expire_links"
 SANDBOX_BANK = "sandbox_bank"
+REMINDER = "reminder"
 
 # Armed again while somebody works on it: without the token his finish does not take the row away,
 # and the work is looked at once more. The company's lock keeps its clock from being turned before

@@ -51,6 +51,13 @@ CHANGE = Command(
     where company_id = %(company_id)s and contact_id = %(contact_id)s
     """
 )
+# For a month it is told what happens under the new one.
+KEEP_FORMER = Command(
+    """
+    insert into former_address (company_id, address_id, contact_id, email, replaced_at)
+    values (%(company_id)s, %(address_id)s, %(contact_id)s, %(email)s, %(at)s)
+    """
+)
 CHANGEABLE = ("email", "name", "tags", "language", "metadata", "external_id")
 
 
@@ -118,6 +125,11 @@ async def change_contact(
         return contact
     if "external_id" in changed and fields["external_id"] is not None:
         await _refuse_taken(tx, company_id, fields["external_id"])
+    if "email" in changed:
+        await KEEP_FORMER.run(
+            tx, company_id=company_id, address_id=uuid7(), contact_id=contact_id,
+            email=contact.email, at=at,
+        )  # fmt: skip
     now = {name: fields.get(name, getattr(contact, name)) for name in CHANGEABLE}
     own = await _add_question(tx, company_id, question, at=at)
     try:

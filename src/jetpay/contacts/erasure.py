@@ -52,6 +52,28 @@ SESSIONS = Command(
       and c.company_id = %(company_id)s and c.contact_id = %(contact_id)s
     """
 )
+CODES = Command(
+    """
+    delete from payee_code k using credit c
+    where c.company_id = k.company_id and c.credit_id = k.credit_id
+      and c.company_id = %(company_id)s and c.contact_id = %(contact_id)s
+    """
+)
+MAILS = Command(
+    """
+    update mail m set recipient = null, body = null
+    from credit c
+    where m.company_id = %(company_id)s and c.company_id = %(company_id)s
+      and c.contact_id = %(contact_id)s and m.credit_id = c.credit_id
+      and m.template not in ('link_locked', 'disowned')
+    """
+)
+FORMER_ADDRESSES = Command(
+    """
+    delete from former_address
+    where company_id = %(company_id)s and contact_id = %(contact_id)s
+    """
+)
 OWN_QUESTION = Command(
     """
     update security_question set question = '', answer_hash = ''
@@ -121,7 +143,7 @@ async def erase_contact(
         latest=[lowest_id(each, ONE_CALL) for each in own],
         **place,
     )
-    for removal in (SESSIONS, CREDITS):
+    for removal in (SESSIONS, CODES, MAILS, FORMER_ADDRESSES, CREDITS):
         await removal.run(tx, **place)
     if await LOCK.first(tx, **place) is None:
         raise NotFound

@@ -36,6 +36,8 @@ from jetpay.security.vault import Vault
 LINK_LIFE_MINIMUM = timedelta(minutes=15)
 LINK_LIFE_MAXIMUM = timedelta(days=365)
 UNLOCKS_PER_VERSION = 3
+CODE_TRIES = 15
+"""Wrong codes of one link version, over all its codes; then it is locked for good."""
 LINK_STATES = frozenset({State.REQUESTED, State.ACTION_REQUIRED})
 
 
@@ -69,6 +71,14 @@ FUNDS_ARE_OUT = Query(
     """,
     never_null=("funds_are_out",),
 )
+READDRESSED = Query(
+    bool,
+    """
+    select readdressed_at is not null as is_readdressed from credit
+    where company_id = %(company_id)s and credit_id = %(credit_id)s
+    """,
+    never_null=("is_readdressed",),
+)
 LINK = Query(
     Link,
     """
@@ -100,6 +110,7 @@ UNLOCK = Command(
     update link_gate set wrong = 0, pending = 0, locked_at = null, unlocks = unlocks + 1
     where company_id = %(company_id)s and credit_id = %(credit_id)s
       and link_version = %(link_version)s and locked_at is not null and unlocks < %(maximum)s
+      and code_wrong < %(codes)s
     """
 )
 LOCKED_FOR_GOOD = Query(
@@ -156,7 +167,10 @@ async def accept(
     funds_are_out = await FUNDS_ARE_OUT.first(
         tx, company_id=company_id, credit_id=credit_id, attempt=credit.attempt
     )
-    held = Held.AWAITING_RETURNED_FUNDS.value if funds_are_out else None
+    readdressed = await READDRESSED.first(tx, company_id=company_id, credit_id=credit_id)
+    held = Held.READDRESSED.value if readdressed else None
+    if funds_are_out:
+        held = Held.AWAITING_RETURNED_FUNDS.value
     accepted = Move(credit_id=credit_id, to=State.INITIATED, cause=Cause.ACCEPTED, held=held)
     await _move_one(tx, company_id, accepted, by=PAYEE, at=at)
     attempt = credit.attempt + 1
@@ -280,10 +294,11 @@ async def reissue_link(
     by: Actor,
     at: datetime,
     now: datetime,
+    readdressed: bool = False,
 ) -> Link:
     """Make every older link dead and end every session that came through one.
 
-    `now`: real time, for the sessions.
+    `now`: real time, for the sessions. `readdressed`: it goes to another address.
     """
     credit = await _with_link(tx, company_id, credit_id)
     await REISSUE.run(tx, company_id=company_id, credit_id=credit_id, link_key_id=link_key_id)
@@ -296,7 +311,7 @@ async def reissue_link(
             subject_id=credit_id,
             at=at,
             actor=by,
-            data={"state": credit.state},
+            data={"state": credit.state} | ({"readdressed": True} if readdressed else {}),
         ),
     )
     return await LINK.one(tx, company_id=company_id, credit_id=credit_id)
@@ -306,7 +321,8 @@ async def reissue_link(
 async def unlock_link(tx: Transaction, company_id: CompanyId, credit_id: CreditId) -> Link:
     """Give a locked link its tries back, three times per version.
 
-    Refuses `UnlocksUsedUp` afterwards: only a new link helps then. Unlocking an open one
+    Refuses `UnlocksUsedUp` afterwards, or once all tries of codes were wrong: only a new link helps
+    then. Unlocking an open one
     changes nothing.
     """
     credit = await _with_link(tx, company_id, credit_id)
@@ -315,7 +331,7 @@ async def unlock_link(tx: Transaction, company_id: CompanyId, credit_id: CreditI
         "credit_id": credit_id,
         "link_version": credit.link_version,
     }
-    unlocked = await UNLOCK.run(tx, maximum=UNLOCKS_PER_VERSION, **gate)
+    unlocked = await UNLOCK.run(tx, maximum=UNLOCKS_PER_VERSION, codes=CODE_TRIES, **gate)
     if not unlocked and await LOCKED_FOR_GOOD.first(tx, **gate) is not None:
         raise UnlocksUsedUp
     return await LINK.one(tx, company_id=company_id, credit_id=credit_id)

@@ -36,13 +36,13 @@ from jetpay.credits.intake import (
 )
 from jetpay.credits.refusals import (
     ExternalIdTaken,
-    IdempotencyConflict,
     TokenLimit,
     TooManyAnswers,
     not_found,
 )
 from jetpay.credits.singly import NAMES, NothingMade, create_singly, create_to_account
 from jetpay.db.pool import Database, is_connection_lost
+from jetpay.idempotency import IdempotencyConflict
 from jetpay.security.fingerprints import RequestFingerprint, fingerprint, fingerprint_key
 from jetpay.security.keys import Keyring
 from jetpay.security.links import make_link
@@ -110,6 +110,7 @@ class Births:
         vault: Vault,
         hasher: AnswerHasher,
         clock: Clock,
+        can_mail: bool = False,
     ) -> None:
         self._db = db
         self._dispatcher = dispatcher
@@ -117,6 +118,7 @@ class Births:
         self._vault = vault
         self._hasher = hasher
         self._clock = clock
+        self._can_mail = can_mail
         self._bulk_calls: Counter[CompanyId] = Counter()
 
     @contextmanager
@@ -325,7 +327,8 @@ class Births:
             active = self._keyring.active("fingerprint")
             packed = _FINGERPRINT.pack(active, asker.company_id, request._asdict())
         credit_id = CreditId(uuid7())
-        return NewCredit(credit_id, request, asker.digest, asker.client, key, packed, question_id)
+        new = NewCredit(credit_id, request, asker.digest, asker.client, key, packed, question_id)
+        return new._replace(unmailable=True) if request.notify and not self._can_mail else new
 
     async def _born(self, asker: Asker, item: NewCredit, answer: Answer) -> Born:
         """What an answer of the database means for the one who asked."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from jetpay.base.refusals import Busy, Refusal
 from jetpay.base.text import normalise_answer
+from jetpay.credits.alarm import note_answer
 from jetpay.credits.model import State
 from jetpay.credits.page_queries import FOLLOWING, PageCredit
 from jetpay.credits.payee_sessions import start_session
@@ -207,8 +208,12 @@ async def answer_question(
         await _release(db, credit, network=network)
         raise
     if is_right:
-        return await _settle_right(db, credit, network=network, now=now)
-    return await _settle_wrong(db, credit, now=now)
+        right = await _settle_right(db, credit, network=network, now=now)
+        await note_answer(db, credit, is_right=True, now=now)
+        return right
+    wrong = await _settle_wrong(db, credit, now=now)
+    await note_answer(db, credit, is_right=False, now=now)
+    return wrong
 
 
 def is_late(credit: PageCredit) -> bool:
@@ -265,14 +270,14 @@ async def _fold(tx: Transaction, credit: PageCredit, *, now: datetime) -> None:
         tx, stale_before=now - RESERVED_FOR, **_place(credit), **_window(credit, now)
     )
     if folded is not None and folded.locked:
-        _record(tx, credit, EventType.CREDIT_LINK_LOCKED, now)
+        link_locked(tx, credit, now)
 
 
 @action
 async def _settle_wrong(tx: Transaction, credit: PageCredit, *, now: datetime) -> Wrong:
     settled = await SETTLE_WRONG.one(tx, **_place(credit), **_window(credit, now))
     if settled.locked:
-        _record(tx, credit, EventType.CREDIT_LINK_LOCKED, now)
+        link_locked(tx, credit, now)
     return Wrong(max(TRIES - settled.wrong, 0))
 
 
@@ -301,6 +306,11 @@ async def _release(tx: Transaction, credit: PageCredit, *, network: str | None) 
     if network is not None:
         await limits.give_back(tx, network, LimitKind.WRONG_ANSWER)
     await RELEASE.run(tx, **_place(credit))
+
+
+def link_locked(tx: Transaction, credit: PageCredit, now: datetime) -> None:
+    """Tell the company."""
+    _record(tx, credit, EventType.CREDIT_LINK_LOCKED, now)
 
 
 def _record(tx: Transaction, credit: PageCredit, type_: EventType, now: datetime) -> None:

@@ -24,6 +24,8 @@ from jetpay.db.transactions import Transaction
 from jetpay.events.wake import announce, may_tell
 from jetpay.security.secrets import Secret
 
+NO_MAIL_SERVER = "This installation has no mail server, so no link can be mailed: send it yourself."
+
 
 class CreditRequest(NamedTuple):
     """A credit as it was asked for, every text cleaned; `amount` in minor units.
@@ -48,7 +50,10 @@ class CreditRequest(NamedTuple):
 
 
 class NewCredit(NamedTuple):
-    """A request with what was added to it here. `digest`: of the token; `client`: who asks."""
+    """A request with what was added to it here. `digest`: of the token; `client`: who asks.
+
+    `unmailable`: it wants a mail, and there is no mail server; a sandbox shows it all the same.
+    """
 
     credit_id: CreditId
     request: CreditRequest
@@ -57,6 +62,7 @@ class NewCredit(NamedTuple):
     idempotency_key: str | None = None
     fingerprint: bytes | None = None
     question_id: QuestionId | None = None
+    unmailable: bool = False
 
 
 class Problem(StrEnum):
@@ -70,6 +76,7 @@ class Problem(StrEnum):
     EXPIRY = "expires_at"
     NO_ACCOUNT = "from_bank_account"
     NO_CONTACT = "contact_id"
+    NO_MAIL = "notify"
     TOO_LARGE = "amount_too_large"
     MAX_AMOUNT = "max_amount"
     COUNTED = "counted"
@@ -116,9 +123,11 @@ INTAKE = Query(
         %(accounts)s::uuid[], %(amounts)s::bigint[], %(statements)s::text[], %(notes)s::text[],
         %(expirations)s::timestamptz[], %(external_ids)s::text[], %(metadatas)s::text[],
         %(repairs)s::smallint[], %(notifies)s::boolean[], %(questions)s::uuid[],
-        %(keys)s::text[], %(fingerprints)s::bytea[], %(clients)s::inet[]) with ordinality
+        %(keys)s::text[], %(fingerprints)s::bytea[], %(clients)s::inet[],
+        %(unmailables)s::boolean[]) with ordinality
         as u(digest, id, contact_id, account_id, amount, statement, note, expires_at, external_id,
-             metadata, repairs, notify, question_id, idem, fingerprint, client, place)),
+             metadata, repairs, notify, question_id, idem, fingerprint, client, unmailable,
+             place)),
     r as materialized (
       select i.*, t.company_id, t.token_id, c.email, c.language, b.currency,
         %(at)s::timestamptz + co.clock_offset as born_at,
@@ -134,6 +143,7 @@ INTAKE = Query(
             and %(at)s::timestamptz + co.clock_offset + interval '365 days' then 'expires_at'
           when b.bank_account_id is null then 'from_bank_account'
           when c.contact_id is null then 'contact_id'
+          when i.unmailable and not co.sandbox then 'notify'
           when i.amount > b.credit_limit then 'amount_too_large'
           when i.amount > t.max_amount then 'max_amount'
           when t.max_per_day is not null and not %(counted)s then 'counted'
@@ -147,7 +157,7 @@ INTAKE = Query(
           scopes @> '{credits}' as allowed
         from api_token where digest = i.digest limit 1) t on true
       left join lateral (
-        select clock_offset, link_days, repairs, question_id
+        select clock_offset, link_days, repairs, question_id, sandbox
         from company where company_id = t.company_id limit 1) co on true
       left join lateral (
         select bank_account_id, currency, credit_limit from bank_account
@@ -257,6 +267,7 @@ async def intake(
         keys=text_array([i.idempotency_key for i in items]),
         fingerprints=bytes_array([i.fingerprint for i in items]),
         clients=text_array([i.client for i in items]),
+        unmailables=number_array([i.unmailable for i in items]),
     )
     companies = {row.company_id for row in rows if row.company_id is not None and row.made}
     if isinstance(tx, Transaction):
@@ -297,6 +308,8 @@ def refusal_of(problem: str | None) -> Refusal:
             return Invalid([FieldError("expires_at", "out_of_range", message)])
         case Problem.NO_ACCOUNT | Problem.NO_CONTACT:
             return not_found(problem)
+        case Problem.NO_MAIL:
+            return Invalid([FieldError("notify", "no_mail_server", NO_MAIL_SERVER)])
         case Problem.TOO_LARGE:
             return AmountTooLarge(field="amount")
         case Problem.MAX_AMOUNT:

@@ -32,6 +32,8 @@ class Held(StrEnum):
     FILE_REFUSED = "file_refused"
     WITHDRAWN = "withdrawn"
     POSSIBLE_DUPLICATE = "possible_duplicate"
+    READDRESSED = "readdressed"
+    DISOWNED = "disowned"
 
 
 class Outcome(StrEnum):

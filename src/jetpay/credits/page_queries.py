@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from jetpay.bank_accounts.model import REACHED
 from jetpay.base.ids import BankAccountId, CompanyId, CreditId, QuestionId
+from jetpay.companies.brands import Brand
 from jetpay.credits.model import State
 from jetpay.db.rows import Query
 from jetpay.db.transactions import OpensTransactions, Transaction
@@ -36,6 +38,7 @@ class PageCredit:
     currency: str
     statement: str
     from_bank_account_id: BankAccountId
+    rail: str
     language: str
     question_id: QuestionId
     question: str
@@ -49,11 +52,30 @@ class PageCredit:
     held: str | None
     fail_reason: str | None
     locked_at: datetime | None
+    colour: str | None
+    logo: str | None
+    logo_width: int | None
+    logo_height: int | None
+    code_wrong: int
+    reprieves: int
+    gate_email: str | None
+    code_from_amount: int | None
+    codes_until: datetime | None
+
+    @property
+    def brand(self) -> Brand:
+        """How its company looks."""
+        return Brand(self.colour, self.logo, self.logo_width, self.logo_height)
 
     @property
     def is_erased(self) -> bool:
         """Whether nothing is left to ask: the question went with the contact it belonged to."""
         return not self.answer_hash
+
+    @property
+    def scheme(self) -> str:
+        """How the accounts are numbered that its money can reach."""
+        return REACHED[self.rail, self.currency]
 
     def business_time(self, now: datetime) -> datetime:
         """`now`, and in a sandbox what its clock was turned ahead."""
@@ -72,7 +94,10 @@ class PageCredit:
 class PageAttempt:
     """The last payment attempt. `value_on`: when the bank debits its file, once it has one."""
 
+    reference: str
     last3: str
+    accepted_at: datetime
+    completed_at: datetime | None
     value_on: date | None
     sent_at: datetime | None
     ready_at: datetime | None
@@ -96,34 +121,46 @@ PAGE_CREDIT: Final = Query(
     """
     select c.company_id, co.name as company_name, co.short_id, co.sandbox, co.clock_offset,
            co.support_contact, c.credit_id, c.state, c.amount, c.currency, c.statement,
-           c.from_bank_account_id, c.language, q.question_id, q.question, q.answer_hash,
+           c.from_bank_account_id, b.rail, c.language, q.question_id, q.question, q.answer_hash,
            q.pepper_key_id, c.link_version, c.link_key_id, c.expires_at, c.attempt,
-           c.repairs_left, c.held, c.fail_reason, g.locked_at
+           c.repairs_left, c.held, c.fail_reason, g.locked_at,
+           br.colour, br.logo, br.logo_width, br.logo_height,
+           coalesce(g.code_wrong, 0)::int as code_wrong, coalesce(g.reprieves, 0)::int as reprieves,
+           c.gate_email, co.code_from_amount, co.codes_until
     from credit c
     join lateral (
-      select name, short_id, sandbox, clock_offset, support_contact from company
+      select name, short_id, sandbox, clock_offset, support_contact, code_from_amount, codes_until
+      from company
       where company_id = c.company_id limit 1) co on true
+    join lateral (
+      select rail from bank_account
+      where company_id = c.company_id and bank_account_id = c.from_bank_account_id limit 1) b
+      on true
     join lateral (
       select question_id, question, answer_hash, pepper_key_id from security_question
       where company_id = c.company_id and question_id = c.question_id limit 1) q on true
     left join lateral (
-      select locked_at from link_gate
+      select colour, logo_sha256 as logo, logo_width, logo_height from brand
+      where company_id = c.company_id limit 1) br on true
+    left join lateral (
+      select locked_at, code_wrong, reprieves from link_gate
       where company_id = c.company_id and credit_id = c.credit_id
         and link_version = c.link_version limit 1) g on true
     where c.company_id = %(company_id)s and c.credit_id = %(credit_id)s and c.by_link
     """,
     never_null=(
-        "company_name", "short_id", "sandbox", "clock_offset", "question_id", "question",
-        "answer_hash", "pepper_key_id",
+        "company_name", "short_id", "sandbox", "clock_offset", "rail", "question_id",
+        "question", "answer_hash", "pepper_key_id", "code_wrong", "reprieves",
     ),
 )  # fmt: skip
 PAGE_ATTEMPT: Final = Query(
     PageAttempt,
     """
-    select a.last3, f.value_date as value_on, f.sent_at, c.ready_at, b.rail, b.profile
+    select a.reference, a.last3, a.accepted_at, c.completed_at, f.value_date as value_on,
+           f.sent_at, c.ready_at, b.rail, b.profile
     from payment_attempt a
     join lateral (
-      select ready_at, from_bank_account_id from credit
+      select ready_at, completed_at, from_bank_account_id from credit
       where company_id = a.company_id and credit_id = a.credit_id limit 1) c on true
     left join lateral (
       select value_date, sent_at from bank_file

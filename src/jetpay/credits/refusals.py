@@ -62,16 +62,6 @@ class ExternalIdTaken(Conflict):
     sentence = "The external_id belongs to {identifier} already."
 
 
-class IdempotencyConflict(Conflict):
-    """Same key, other request."""
-
-    code = "idempotency_conflict"
-    title = "The key was used for another request"
-    sentence = (
-        "This Idempotency-Key was used before with another value of {differs}; nothing was changed."
-    )
-
-
 class IdempotencyKeyRequired(Refusal):
     """Clients retry by themselves, so a batch must say which lines are the same."""
 
@@ -133,7 +123,7 @@ class UnlocksUsedUp(Conflict):
 
     code = "unlocks_used_up"
     title = "Unlocked too often"
-    sentence = "This link was unlocked three times already; issue a new link instead."
+    sentence = "This link cannot be unlocked any more; issue a new link instead."
 
 
 class TooManyAnswers(Refusal):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from jetpay.bank_accounts.model import REACHED
+from jetpay.banking.schemes import account_from, numbers_of
 from jetpay.base.ids import BankAccountId, CompanyId, ContactId, TokenId
 from jetpay.base.refusals import Unauthorized
 from jetpay.companies.questions import PreparedQuestion, add_question
@@ -29,12 +31,6 @@ from jetpay.security.vault import Vault
 
 GATE_NONE = "to_bank_account"
 """Nobody was asked: the company named an account it had on file."""
-CURRENCY_OF_SCHEME = {"ca": "CAD", "us": "USD", "iban": "EUR"}
-NUMBERS_OF_SCHEME = {
-    "ca": ("institution_number", "transit_number", "account_number"),
-    "us": ("routing_number", "account_number"),
-    "iban": ("iban",),
-}
 
 
 class NothingMade(Exception):
@@ -58,6 +54,7 @@ class _Account:
     account_index: bytes
     last3: str
     credit_limit: int | None
+    rail: str | None
     returned_at: datetime | None
 
 
@@ -109,7 +106,7 @@ ACCOUNTS = Query(
     _Account,
     """
     select bank_account_id, contact_id, currency, scheme, holder_name, holder_type,
-           account_type, details, account_index, last3, credit_limit, returned_at
+           account_type, details, account_index, last3, credit_limit, rail, returned_at
     from bank_account
     where company_id = %(company_id)s and bank_account_id = any(%(identifiers)s::uuid[])
       and deleted_at is null
@@ -295,7 +292,7 @@ async def _accounts(
         raise not_found("to_bank_account")
     if source.credit_limit is not None and item.request.amount > source.credit_limit:
         raise AmountTooLarge(field="amount")
-    if CURRENCY_OF_SCHEME[target.scheme] != source.currency:
+    if REACHED.get((source.rail or "", source.currency)) != target.scheme:
         raise CurrencyMismatch(field="to_bank_account")
     if target.returned_at is not None:
         raise BankAccountReturned(field="to_bank_account")
@@ -321,7 +318,7 @@ async def _first_attempt(
         row_key=target.bank_account_id.bytes,
         blob=target.details,
     )
-    numbers = {name: str(opened[name]) for name in NUMBERS_OF_SCHEME[target.scheme]}
+    numbers = numbers_of(account_from(target.scheme, opened))
     details = AcceptedDetails(
         scheme=target.scheme,
         holder_name=target.holder_name,

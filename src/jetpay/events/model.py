@@ -46,6 +46,7 @@ class EventType(StrEnum):
     CREDIT_LINK_ANSWERED = "transactions.credits.link_answered"
     CREDIT_LINK_LOCKED = "transactions.credits.link_locked"
     CREDIT_LINK_REISSUED = "transactions.credits.link_reissued"
+    CREDIT_DISOWNED = "transactions.credits.disowned"
     CONTACT_CREATED = "contacts.created"
     CONTACT_UPDATED = "contacts.updated"
     CONTACT_DELETED = "contacts.deleted"
@@ -58,6 +59,7 @@ class EventType(StrEnum):
     BANK_FILE_REJECTED = "bank_files.rejected"
     BANK_FILE_WITHDRAWN = "bank_files.withdrawn"
     QUESTION_CHANGED = "company.security_question_changed"
+    ANSWERS_GUESSED = "company.answers_guessed"
     WEBHOOK_FAILED = "webhooks.failed"
     WEBHOOK_TEST = "webhooks.test"
 

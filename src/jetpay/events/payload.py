@@ -64,6 +64,7 @@ SHAPES: Final[Mapping[EventType, tuple[Field, ...]]] = {
     EventType.CREDIT_LINK_ANSWERED: _credit(),
     EventType.CREDIT_LINK_LOCKED: _credit(),
     EventType.CREDIT_LINK_REISSUED: _credit(),
+    EventType.CREDIT_DISOWNED: _credit(),
     EventType.CONTACT_CREATED: _subject(*_CONTACT, _LANGUAGE),
     EventType.CONTACT_UPDATED: _subject(
         *_CONTACT, Field("changed", Source.DATA, "names of the fields that changed"), _LANGUAGE
@@ -82,6 +83,7 @@ SHAPES: Final[Mapping[EventType, tuple[Field, ...]]] = {
     EventType.BANK_FILE_REJECTED: _BANK_FILE,
     EventType.BANK_FILE_WITHDRAWN: _BANK_FILE,
     EventType.QUESTION_CHANGED: _subject("companyId", "the company's identifier"),
+    EventType.ANSWERS_GUESSED: _subject("companyId", "the company's identifier"),
     EventType.WEBHOOK_FAILED: _subject(
         *_WEBHOOK, Field("reason", Source.DATA, "`gone` (410) or `unreachable` (5 days)")
     ),

@@ -1,9 +1,8 @@
-"""Reading events: those after a number, those about one thing, and the highest number."""
+"""Reading events: those after a number, those of many batches, and the highest number."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from jetpay.base.ids import CompanyId
 from jetpay.db.rows import Query
@@ -11,8 +10,6 @@ from jetpay.db.transactions import OpensTransactions, Transaction
 from jetpay.events.model import Event
 
 DEFAULT_LIMIT = 50
-MAXIMUM_LIMIT = 200
-TIMELINE_LIMIT = 1_000
 
 AFTER = Query(
     Event,
@@ -20,15 +17,6 @@ AFTER = Query(
     select company_id, event_id, created_at, type, subject_id, from_state, to_state, because,
            actor_kind, actor_id, data
     from event where company_id = %(company_id)s and event_id > %(after)s
-    order by event_id limit %(limit)s
-    """,
-)
-OF_SUBJECT = Query(
-    Event,
-    """
-    select company_id, event_id, created_at, type, subject_id, from_state, to_state, because,
-           actor_kind, actor_id, data
-    from event where company_id = %(company_id)s and subject_id = %(subject_id)s
     order by event_id limit %(limit)s
     """,
 )
@@ -89,15 +77,6 @@ async def events_after(
 ) -> list[Event]:
     """Ascending by number, without a gap."""
     return await AFTER.all(tx, company_id=company_id, after=after, limit=limit)
-
-
-async def events_of(
-    tx: OpensTransactions | Transaction, company_id: CompanyId, subject_id: UUID
-) -> list[Event]:
-    """What happened to one thing, oldest first, at most `TIMELINE_LIMIT`."""
-    return await OF_SUBJECT.all(
-        tx, company_id=company_id, subject_id=subject_id, limit=TIMELINE_LIMIT
-    )
 
 
 async def highest_event_id(tx: OpensTransactions | Transaction, company_id: CompanyId) -> int:

@@ -1,5 +1,6 @@
 """Rendering: templates, the language of a visit, and the headers of every page."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Self
@@ -8,28 +9,22 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
+from jetpay.companies.brands import Brand
 from jetpay.payment_page.sentences import Message
 from jetpay.static import StaticFiles
 from jetpay.translations import LANGUAGES, Language, language, preferred
 
-CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
-    " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
-HEADERS: Final[Mapping[str, str]] = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
-VIEWS: Final = ("details", "decline", "leave")
+# What every answer has comes from api/frame.py.
+HEADERS: Final[Mapping[str, str]] = {"Referrer-Policy": "same-origin"}
+_MAIL: Final = re.compile(r"[^@\s:/?#]+@[^@\s:/?#]+\.[^@\s:/?#]+")
+_TELEPHONE: Final = re.compile(r"\+?[0-9][0-9 ().\u2011-]{5,20}[0-9]")
+_BETWEEN: Final = re.compile(r"[^0-9+]")
+VIEWS: Final = ("details", "decline", "leave", "receipt")
 
 
 @dataclass(frozen=True, slots=True)
-class Other:
-    """The language that the page can be switched to."""
+class Spoken:
+    """A language that the page can be read in."""
 
     language: Language
     href: str
@@ -66,7 +61,7 @@ def asked_of(request: Request, of_credit: str | None) -> Asked:
 class Pages:
     """Turns a template and what it shows into an answer."""
 
-    def __init__(self, static: StaticFiles, *, public_url: str, is_https: bool) -> None:
+    def __init__(self, static: StaticFiles, *, public_url: str) -> None:
         self._environment = Environment(
             loader=PackageLoader("jetpay", "templates"),
             autoescape=True,
@@ -75,10 +70,8 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.globals["static"] = static.path
+        self._environment.globals["reach"] = reach
         self._public_url = public_url
-        self._headers = dict(HEADERS)
-        if is_https:
-            self._headers["Strict-Transport-Security"] = "max-age=31536000"
 
     def render(
         self,
@@ -96,7 +89,9 @@ class Pages:
             "sandbox": False,
             "notice": None,
             "problems": {},
-            "other": None,
+            "faults": {},
+            "languages": [],
+            "brand": Brand(),
             "support_contact": None,
             "step": template,
         }
@@ -112,7 +107,7 @@ class Pages:
             body,
             status_code=status,
             media_type="text/html",
-            headers={**self._headers, "Content-Language": spoken.tag, **(headers or {})},
+            headers={**HEADERS, "Content-Language": spoken.tag, **(headers or {})},
         )
 
     def message(
@@ -138,17 +133,34 @@ class Pages:
             **({"back": None} | shown),
         )
 
+    def download(self, body: bytes, media_type: str, name: str) -> Response:
+        """A file to be kept; `name`: our own, in ASCII."""
+        headers = {
+            **HEADERS,
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+        }
+        return Response(body, media_type=media_type, headers=headers)
+
     def redirect(self, path: str, *, referrer_policy: str = "same-origin") -> Response:
         """303 to a path of the public URL, which alone says scheme and host."""
         headers = {
-            **self._headers,
+            **HEADERS,
             "Location": self._public_url + path,
             "Referrer-Policy": referrer_policy,
         }
         return Response(status_code=303, headers=headers)
 
 
-def switch(asked: Asked, path: str) -> Other:
-    """The way to the same page in the other language."""
-    [code] = [each for each in LANGUAGES if each != asked.language.code]
-    return Other(language(code), path + asked.query(asked.view, code))
+def reach(contact: str) -> str | None:
+    """Where a support contact leads: a mail, a telephone or a site; None for a mere sentence."""
+    if contact.startswith(("https://", "mailto:", "tel:")):
+        return contact
+    if _MAIL.fullmatch(contact):
+        return f"mailto:{contact}"
+    return f"tel:{_BETWEEN.sub('', contact)}" if _TELEPHONE.fullmatch(contact) else None
+
+
+def languages_of(asked: Asked, path: str) -> list[Spoken]:
+    """The same page in every language, its own one among them."""
+    return [Spoken(language(code), path + asked.query(asked.view, code)) for code in LANGUAGES]

@@ -21,7 +21,7 @@ BODY_BYTES: Final = 32 * 1024
 """A reason of 500 characters, nine bytes each when encoded, and everything else."""
 BODY_SECONDS: Final = 30
 FIELDS_AT_MOST: Final = 32
-FORMS: Final = ("question", "details", "change", "review", "decline", "leave")
+FORMS: Final = ("question", "details", "change", "review", "decline", "leave", "code")
 
 
 async def read_form(request: Request) -> dict[str, str]:

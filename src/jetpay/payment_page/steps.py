@@ -5,32 +5,26 @@ from typing import Any
 
 from starlette.responses import Response
 
-from jetpay.base.clock import iso
+from jetpay.credits.codes import code_is_out, may_be_reprieved
 from jetpay.credits.drafts import reviewed_of
 from jetpay.credits.model import State
-from jetpay.credits.page_queries import (
-    FOLLOWING,
-    Moved,
-    PageAttempt,
-    expected_on,
-    last_attempt,
-    steps_of,
-)
+from jetpay.credits.page_queries import FOLLOWING
 from jetpay.payment_page import sentences
 from jetpay.payment_page.bank_details import (
     Typed,
-    bank_name,
+    facts_of,
+    kind_of,
     offered,
     typed_again,
     warnings_of,
 )
-from jetpay.payment_page.pages import Asked, Pages, switch
+from jetpay.payment_page.following import Following
+from jetpay.payment_page.pages import Asked, Pages, languages_of
 from jetpay.payment_page.posted import make_token
 from jetpay.payment_page.sentences import Message
 from jetpay.payment_page.visits import Step, Visit, Visitors
 from jetpay.security.forms import reviewed_token
 from jetpay.services import Services
-from jetpay.translations import Language
 
 GONE, LOCKED = 410, 423
 
@@ -42,6 +36,7 @@ class Steps:
         self._services = services
         self._visitors = visitors
         self._pages = pages
+        self._following = Following(services, pages)
 
     async def show(
         self,
@@ -65,20 +60,26 @@ class Steps:
             case Step.GONE:
                 response = self._gone(visit, asked, shown)
             case Step.LOCKED:
-                response = self._locked(visit, asked, shown)
+                response = await self._locked(visit, asked, shown)
+            case Step.CODE:
+                response = await self._code(visit, asked, shown, status, sentences.CODE)
             case Step.QUESTION:
                 response = self._question(visit, asked, shown, status)
             case Step.STATUS:
-                response = await self._status(visit, asked, shown, status)
+                response = await self._following.show(visit, asked, shown, status)
             case Step.DETAILS | Step.REVIEW:
                 response = await self._claiming(visit, asked, shown, status, view)
         if visit.is_fresh:
             self._visitors.give(response, visit.credit.credit_id, visit.cookie)
         return response
 
-    def locked(self, visit: Visit, asked: Asked) -> Response:
-        """The link was locked by this very answer, or by somebody else's."""
-        return self._locked(visit, asked, self._frame(visit, asked))
+    async def locked(self, visit: Visit, asked: Asked, *, for_good: bool = False) -> Response:
+        """The link was locked by this very answer or code, or by somebody else's."""
+        return await self._locked(visit, asked, self._frame(visit, asked), for_good=for_good)
+
+    def onward(self, path: str) -> Response:
+        """To the page as it is now."""
+        return self._pages.redirect(path)
 
     def reissued(self, visit: Visit, asked: Asked) -> Response:
         """The link has a younger sister."""
@@ -104,8 +105,9 @@ class Steps:
             "sandbox": visit.credit.sandbox,
             "state": visit.state.value,
             "support_contact": visit.credit.support_contact,
+            "brand": visit.credit.brand,
             "step": visit.step.value,
-            "other": switch(asked, path),
+            "languages": languages_of(asked, path),
             "href": href,
             "form_token": lambda form: make_token(keyring, visit, form),
         }
@@ -115,11 +117,40 @@ class Steps:
     ) -> Response:
         return self._pages.message(message, asked, **{**shown, **how})
 
-    def _locked(self, visit: Visit, asked: Asked, shown: Mapping[str, Any]) -> Response:
+    async def _locked(
+        self, visit: Visit, asked: Asked, shown: Mapping[str, Any], *, for_good: bool = False
+    ) -> Response:
         # The link of an ended credit cannot be unlocked, so the page says how it ended.
         has_failed = visit.credit.state is State.FAILED
+        can_mail = self._services.settings.can_mail
+        reopens = not for_good and may_be_reprieved(visit.credit, can_mail=can_mail)
+        if reopens and not has_failed and visit.session is None:
+            # As it is answered: the form goes on from here, as from the same page opened anew.
+            locked = {**shown, "step": Step.LOCKED.value}
+            return await self._code(visit, asked, locked, LOCKED, sentences.LOCKED_WITH_CODE)
         message = sentences.LOCKED_AND_FAILED if has_failed else sentences.LOCKED
         return self._message(message, asked, shown, status=LOCKED)
+
+    async def _code(
+        self, visit: Visit, asked: Asked, shown: Mapping[str, Any], status: int, said: Message
+    ) -> Response:
+        credit, say = visit.credit, asked.language.say
+        local, _, domain = (credit.gate_email or "").rpartition("@")
+        # A link alone does not tell who the payee is.
+        address = f"{local[:1]}•••@{domain}" if visit.session else None
+        is_out = await code_is_out(
+            self._services.db, credit.company_id, visit.holder, now=visit.now
+        )
+        return self._pages.render(
+            "code",
+            asked,
+            status=status,
+            headline=say(said.headline),
+            sentences=[say(each, company=credit.company_name) for each in said.sentences],
+            address=address,
+            is_out=is_out,
+            **shown,
+        )
 
     def _gone(self, visit: Visit, asked: Asked, shown: Mapping[str, Any]) -> Response:
         if visit.credit.is_erased:
@@ -156,36 +187,24 @@ class Steps:
     async def _details(
         self, visit: Visit, asked: Asked, shown: Mapping[str, Any], status: int, *, form: str
     ) -> Response:
+        repair = await self._following.repair(visit, asked.language)
         return self._pages.render(
             "details",
             asked,
             status=status,
             form=form,
-            institutions=offered(asked.language),
-            repair=await self._repair(visit, asked.language),
+            scheme=visit.credit.scheme,
+            institutions=offered(asked.language) if visit.credit.scheme == "ca" else [],
+            repair=repair,
+            **({"faults": repair["faults"]} if repair else {}),
             **shown,
         )
-
-    async def _repair(self, visit: Visit, language: Language) -> dict[str, object] | None:
-        credit = visit.credit
-        if credit.state is not State.ACTION_REQUIRED or credit.expires_at is None:
-            return None
-        attempt = await self._last_attempt(visit)
-        unusable = sentences.REPAIRS["details_invalid"]
-        reason = sentences.REPAIRS.get(credit.fail_reason or "", unusable)
-        return {
-            "sentence": language.say(reason),
-            "last3": attempt.last3 if attempt else "",
-            "day": language.day(credit.expires_at),
-            "left": credit.repairs_left,
-        }
 
     def _review(
         self, visit: Visit, asked: Asked, shown: Mapping[str, Any], status: int
     ) -> Response:
         assert visit.draft is not None
         credit, details, language = visit.credit, visit.draft.details, asked.language
-        numbers = details.numbers
         seen = reviewed_of(
             credit,
             visit.draft,
@@ -204,60 +223,14 @@ class Steps:
             ),
             account={
                 "holder_name": details.holder_name,
-                "bank": bank_name(numbers["institution_number"], language),
-                "transit_number": numbers["transit_number"],
+                "facts": facts_of(details, language),
                 "last3": details.last3,
-                "kind": language.say(sentences.ACCOUNT_KINDS[details.account_type]),
+                "kind": kind_of(details, language),
             },
             **shown,
         )
-
-    async def _status(
-        self, visit: Visit, asked: Asked, shown: Mapping[str, Any], status: int
-    ) -> Response:
-        credit, language = visit.credit, asked.language
-        if status == 200 and asked.view == "leave":  # noqa: PLR2004
-            return self._pages.render("leave", asked, **shown)
-        said = sentences.STATUS[credit.state]
-        attempt = await self._last_attempt(visit)
-        moves = await steps_of(self._services.db, credit.company_id, credit.credit_id)
-        explanation = sentences.HELD if credit.held else said.sentences[0]
-        return self._pages.render(
-            "status",
-            asked,
-            status=status,
-            headline=language.say(said.headline),
-            explanation=language.say(explanation, company=credit.company_name),
-            amount=language.money(credit.amount, credit.currency),
-            statement=credit.statement,
-            account=attempt,
-            expected_on=_expected_on(visit, attempt, language),
-            timeline=[_entry(each, language) for each in moves],
-            **shown,
-        )
-
-    async def _last_attempt(self, visit: Visit) -> PageAttempt | None:
-        credit = visit.credit
-        return await last_attempt(self._services.db, credit.company_id, credit.credit_id)
 
 
 def page_path(visit: Visit) -> str:
     """Where the credit's page is, without the query."""
     return f"/payment/{visit.credit.credit_id}"
-
-
-def _expected_on(visit: Visit, attempt: PageAttempt | None, language: Language) -> str | None:
-    is_under_way = visit.credit.state in (State.INITIATED, State.PROCESSING)
-    if attempt is None or visit.credit.held or not is_under_way:
-        return None
-    day = expected_on(attempt, visit.at)
-    return None if day is None else language.day(day)
-
-
-def _entry(move: Moved, language: Language) -> dict[str, str]:
-    what = sentences.TIMELINE[move.to_state]
-    if (move.from_state, move.to_state) == (State.PROCESSING, State.INITIATED):
-        what = sentences.TO_BANK_AGAIN
-    elif (move.from_state, move.to_state) == (State.INITIATED, State.ACTION_REQUIRED):
-        what = sentences.DETAILS_NEEDED
-    return {"what": language.say(what), "moment": language.moment(move.at), "iso": iso(move.at)}

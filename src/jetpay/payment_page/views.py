@@ -27,6 +27,8 @@ from jetpay.payment_page.bank_details import (
     same_details,
     typed_in,
 )
+from jetpay.payment_page.code_step import CodeStep
+from jetpay.payment_page.disowning import Disowning
 from jetpay.payment_page.pages import Asked, Pages, asked_of
 from jetpay.payment_page.posted import came_from_here, is_ours, read_form
 from jetpay.payment_page.sentences import Message
@@ -37,13 +39,14 @@ from jetpay.security.limits import LimitKind, evidence_network, limited_network
 from jetpay.security.proxies import Client, client_of
 from jetpay.security.secrets import Secret
 from jetpay.services import Services
-from jetpay.static import StaticFiles
 
 FORBIDDEN, NOT_FOUND, CONFLICT, INVALID, TOO_MANY, BUSY = 403, 404, 409, 422, 429, 503
 Form = Mapping[str, str]
 
 EXPECTED_FORMS: Final[Mapping[Step, frozenset[str]]] = {
     Step.QUESTION: frozenset({"question"}),
+    Step.CODE: frozenset({"code", "leave"}),
+    Step.LOCKED: frozenset({"code"}),
     Step.DETAILS: frozenset({"details", "decline", "leave"}),
     Step.REVIEW: frozenset({"review", "change", "decline", "leave"}),
     Step.STATUS: frozenset({"leave"}),
@@ -53,12 +56,13 @@ EXPECTED_FORMS: Final[Mapping[Step, frozenset[str]]] = {
 class PaymentPage:
     """Parses what a browser sends, calls one action, shows the step that follows."""
 
-    def __init__(self, services: Services, static: StaticFiles) -> None:
-        settings = services.settings
+    def __init__(self, services: Services, visitors: Visitors, pages: Pages) -> None:
         self._services = services
-        self._visitors = Visitors(services)
-        self._pages = Pages(static, public_url=settings.public_url, is_https=settings.is_https)
-        self._steps = Steps(services, self._visitors, self._pages)
+        self._visitors = visitors
+        self._pages = pages
+        self._steps = Steps(services, visitors, pages)
+        self._codes = CodeStep(services, self._steps)
+        self.disowning = Disowning(services, self._pages, self._unknown_link)
 
     async def open_link(self, request: Request) -> Response:
         """Exchange the token for a cookie; writes nothing, whoever looks."""
@@ -118,7 +122,7 @@ class PaymentPage:
 
     async def _take(self, request: Request, visit: Visit, asked: Asked, form: Form) -> Response:
         name = form["step"]
-        if visit.step in (Step.GONE, Step.LOCKED):
+        if visit.step is Step.GONE or (visit.step is Step.LOCKED and name != "code"):
             return await self._steps.show(visit, asked)
         if name not in EXPECTED_FORMS[visit.step]:
             if visit.step is Step.STATUS and form.get("decision") == "accept":
@@ -130,6 +134,8 @@ class PaymentPage:
             return await self._answer(request, visit, asked, form)
         if name in ("details", "change"):
             return await self._keep_details(visit, asked, form)
+        if name == "code":
+            return await self._codes.take(visit, asked, form)
         if name == "leave":
             return await self._leave(visit, asked)
         return await self._decide(request, visit, asked, form)
@@ -154,6 +160,7 @@ class PaymentPage:
         if isinstance(outcome, Right):
             response = self._onward(visit, asked)
             cookie = outcome.cookie_value.reveal()
+            await self._codes.begin(visit, cookie, asked)
             self._visitors.give(response, visit.credit.credit_id, cookie)
             return response
         if outcome.tries_left:
@@ -165,7 +172,7 @@ class PaymentPage:
             return await self._asked_again(visit, asked, problem)
         if is_late(visit.credit):
             return await self._asked_again(visit, asked, say(sentences.NO_TRY_LEFT_TODAY))
-        return self._steps.locked(visit, asked)
+        return await self._steps.locked(visit, asked)
 
     async def _asked_again(self, visit: Visit, asked: Asked, problem: str) -> Response:
         return await self._steps.show(visit, asked, status=INVALID, problems={"answer": problem})
@@ -173,14 +180,15 @@ class PaymentPage:
     async def _keep_details(self, visit: Visit, asked: Asked, form: Form) -> Response:
         services, session = self._services, visit.session
         assert session is not None
-        found = read_details(form, asked.language, services.keyring, session.company_id)
+        scheme = visit.credit.scheme
+        found = read_details(form, scheme, asked.language, services.keyring, session.company_id)
         if not isinstance(found, dict):
             indexes = indexes_of(services.keyring, session.company_id, found)
             wrong = await refused_before(
                 services.db, session.company_id, session.credit_id, found, indexes
             )
             if wrong is not None:
-                found = same_details(wrong, asked.language)
+                found = same_details(wrong, scheme, asked.language)
         if isinstance(found, dict):
             again = asked.at_view("details" if form["step"] == "change" else None)
             return await self._steps.show(
@@ -246,9 +254,10 @@ class PaymentPage:
 
     async def _refused(self, visit: Visit, asked: Asked, refusal: Refusal) -> Response:
         if isinstance(refusal, LinkLocked):
-            return self._steps.locked(visit, asked)
+            return await self._steps.locked(visit, asked)
         if isinstance(refusal, SameDetails):
-            problems = same_details(refusal.errors[0].field, asked.language)
+            field, scheme = refusal.errors[0].field, visit.credit.scheme
+            problems = same_details(field, scheme, asked.language)
             again = asked.at_view("details")
             return await self._steps.show(visit, again, status=INVALID, problems=problems)
         if isinstance(refusal, Conflict):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final, Self
 from uuid import UUID
 
@@ -10,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from jetpay.base.ids import CompanyId, CreditId
+from jetpay.credits.actions import CODE_TRIES
+from jetpay.credits.codes import GATES_WITH_CODE, code_required
 from jetpay.credits.drafts import Draft, find_draft
 from jetpay.credits.model import State
 from jetpay.credits.page_queries import WAITING, PageCredit, page_credit
@@ -34,6 +37,7 @@ class Step(StrEnum):
 
     QUESTION = "question"
     LOCKED = "locked"
+    CODE = "code"
     DETAILS = "details"
     REVIEW = "review"
     STATUS = "status"
@@ -54,10 +58,16 @@ class Visit:
     draft: Draft | None = None
     is_fresh: bool = False
     had_session: bool = False
+    needs_code: bool = False
 
     def with_cookie(self, cookie: str) -> Self:
         """The same credit, with what a browser says it has."""
         return replace(self, cookie=cookie)
+
+    @property
+    def holder(self) -> bytes:
+        """Whose a code is: the session's digest, or that of the visit."""
+        return self.session.digest if self.session else sha256(self.cookie.encode()).digest()
 
     @property
     def at(self) -> datetime:
@@ -75,6 +85,8 @@ class Visit:
             return Step.GONE
         if self.session is None:
             return Step.LOCKED if self.credit.locked_at else Step.QUESTION
+        if self.needs_code:
+            return Step.LOCKED if self.credit.code_wrong >= CODE_TRIES else Step.CODE
         if self.state not in WAITING:
             return Step.STATUS
         return Step.REVIEW if self.draft else Step.DETAILS
@@ -196,7 +208,11 @@ class Visitors:
                 vault=services.vault,
                 now=now,
             )
-        return replace(visit, session=session, draft=draft)
+        is_open = session.gate == GATES_WITH_CODE
+        needs_code = not is_open and code_required(
+            credit, can_mail=services.settings.can_mail, now=now
+        )
+        return replace(visit, session=session, draft=draft, needs_code=needs_code)
 
     async def _by_visit(self, credit_id: CreditId, cookie: str, now: datetime) -> Visit | None:
         services = self._services

@@ -80,5 +80,6 @@ def reason_for(rail: str, code: str) -> FailReason:
 
 def _element_of_900(rail: str, code: str) -> FailReason | None:
     if rail == "cpa005" and code.startswith("900-"):
-        return FAIL_REASONS["rejected_by_bank"]
+        # Processors have identifiers of their own beside the standard's numbers of elements.
+        return _BY_CODE[rail].get(code.removeprefix("900-")) or FAIL_REASONS["rejected_by_bank"]
     return None

@@ -1,12 +1,14 @@
 """Bank profiles: what differs from bank to bank, as data, and the business days they imply."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from holidays import HolidayBase, country_holidays
+from holidays import HolidayBase, country_holidays, financial_holidays
 
 from jetpay.rails.rail import Rail
 from jetpay.rails.sandbox import SandboxRail
@@ -15,6 +17,13 @@ EVERY_HOUR = tuple(time(hour) for hour in range(24))
 _LAST_WEEKDAY = 4
 _DAYS_SEARCHED = 15
 """No calendar is closed for longer."""
+# Years come by asking. Payments Canada's days are those of both categories without a province.
+_CALENDARS: Final[Mapping[str, Callable[[], HolidayBase]]] = {
+    "canada": lambda: country_holidays("CA", categories=("public", "government")),
+    "federal_reserve": lambda: financial_holidays("XFED"),
+    "target": lambda: financial_holidays("XECB"),
+}
+CALENDARS: Final = _CALENDARS.keys()
 
 
 class Delivery(StrEnum):
@@ -142,8 +151,14 @@ def overdue_at(profile: Profile, sent_at: datetime) -> datetime:
 
 
 def is_business_day(calendar: str, day: date) -> bool:
-    """Whether the clearing system of that calendar works. Raises `KeyError`."""
-    return day.weekday() <= _LAST_WEEKDAY and day not in _closed(calendar)
+    """Whether the clearing works: `canada`, `federal_reserve` or `target`.
+
+    Of several joined by `+` all must: dollars of one country that are paid in the other. Raises
+    `KeyError`.
+    """
+    if day.weekday() > _LAST_WEEKDAY:
+        return False
+    return all(day not in _closed(each) for each in calendar.split("+"))
 
 
 def _open_day(profile: Profile, day: date) -> date:
@@ -156,6 +171,4 @@ def _open_day(profile: Profile, day: date) -> date:
 
 @cache
 def _closed(calendar: str) -> HolidayBase:
-    # Payments Canada's list is that of both categories without a province; years come by asking.
-    country = {"canada": "CA"}[calendar]
-    return country_holidays(country, categories=("public", "government"))
+    return _CALENDARS[calendar]()

@@ -25,6 +25,20 @@ class CannotBeWritten(Exception):
         super().__init__(f"the field {name} cannot be written")
 
 
+class BadOption(ValueError):
+    """An option of a bank has a value that it cannot have; names the option."""
+
+    def __init__(self, option: str) -> None:
+        self.option = option
+        super().__init__(f"the option {option} cannot have this value")
+
+
+def require(option: str, holds: bool) -> None:  # noqa: FBT001 - a condition, read as a sentence
+    """Raises `BadOption` where the condition does not hold."""
+    if not holds:
+        raise BadOption(option)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
     """One line of a bank file. `routing`: `0IIITTTTT` in Canada; `amount` in minor units."""
@@ -68,6 +82,8 @@ class Rail(Protocol):
 
 def fold_to_ascii(text: str) -> str:
     """Printable ASCII: accents go, known letters are spelled out, the rest is left out."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     decomposed = unicodedata.normalize("NFKD", " ".join(text.split()).translate(_LETTERS))
     kept = "".join(char for char in decomposed if _FIRST <= char <= _LAST)
     return " ".join(kept.split())

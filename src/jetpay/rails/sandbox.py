@@ -118,8 +118,6 @@ def _detail(payment: Payment) -> bytes:
     holder_name = fold_to_ascii(payment.holder_name)[:HOLDER_WIDTH].rstrip()
     if not holder_name:
         raise CannotBeWritten("holder_name")
-    if payment.scheme != "ca":
-        raise CannotBeWritten("scheme")
     return DETAIL.render(
         {
             "line": payment.line,

@@ -9,6 +9,7 @@ from enum import StrEnum
 from jetpay.rails.fail_reasons import FAIL_REASONS, FailReason
 
 FIRST, LAST = 9_000_000, 9_009_999
+_DIGITS = len(str(FIRST))
 _STEP = 100
 """A block of numbers for each way in which a reason can come."""
 
@@ -58,5 +59,6 @@ PAID = Magic(Ending.PAID)
 
 
 def magic_of(account: str) -> Magic:
-    """What the bank does with a payment to this account number."""
-    return MAGIC.get(int(account), PAID) if account.isdigit() else PAID
+    """What the bank does with a payment to this account: of an IBAN the last digits choose."""
+    number = account[-_DIGITS:] if account[:2].isalpha() else account
+    return MAGIC.get(int(number), PAID) if number.isdigit() else PAID

@@ -9,7 +9,8 @@ from typing import Final
 
 CONNECTIONS: Final = 20
 CONNECTIONS_OF_OTHERS: Final = 10
-"""Of these, for who did not get a 2xx there of late: their hanging calls hold up no other."""
+"""Of these, for who did not get a prompt 2xx there of late: whose calls hang hold up no other."""
+PROMPT_SECONDS: Final = 3.0
 REQUESTS_A_SECOND: Final = 100
 CALLS_JUDGED: Final = 20
 """When more than half of so many calls failed, the address rests."""
@@ -55,7 +56,7 @@ class Slot:
 
 
 class Destinations:
-    """Counts by address. Whom an address answered 2xx last is welcome there and need not rest."""
+    """Counts by address. Whom one answered promptly with 2xx last is welcome and need not rest."""
 
     def __init__(
         self,
@@ -91,11 +92,13 @@ class Destinations:
         """Whether even who is welcome can make no connection."""
         return self._found(address).open >= CONNECTIONS
 
-    def ended(self, address: Hashable, caller: Hashable, *, well: bool) -> None:
-        """How a call ended: with a 2xx or not."""
+    def ended(
+        self, address: Hashable, caller: Hashable, *, well: bool, seconds: float = 0.0
+    ) -> None:
+        """How a call ended: with a 2xx or not, after how long."""
         key = (address, caller)
         self._welcome.pop(key, None)
-        if well:
+        if well and seconds <= PROMPT_SECONDS:
             self._welcome[key] = None
             if len(self._welcome) > WELCOME_KEPT:
                 self._welcome.popitem(last=False)

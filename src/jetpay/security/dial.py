@@ -16,7 +16,15 @@ from typing import Final
 from jetpay.security.address_table import Address, AllowedNetwork, is_public
 from jetpay.security.destinations import BUSY_SECONDS, DestinationBusy, Destinations, Slot
 from jetpay.security.egress import EgressProxy
-from jetpay.security.exchange import BODY_BYTES, Dropped, Exchange, Reply, Unreachable, request
+from jetpay.security.exchange import (
+    BODY_BYTES,
+    SUCCESSES,
+    Dropped,
+    Exchange,
+    Reply,
+    Unreachable,
+    request,
+)
 from jetpay.security.names import Names
 from jetpay.security.ourselves import Ourselves
 from jetpay.security.secrets import Secret
@@ -42,7 +50,6 @@ FILES: Final = 16_384
 """More than a thousand calls, as many connections that wait, and their look-ups need."""
 # Shortages of this machine, which are no fault of the other side.
 SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-SUCCESSES: Final = range(200, 300)
 NO_CONNECTION: Final = "No connection could be made."
 
 
@@ -100,12 +107,14 @@ class _Way:
             self.timer.cancel()
 
 
-def allow_many_connections() -> None:
-    """For this process: systems often begin with room for a thousand files."""
+def allow_many_connections() -> int:
+    """How many files this process may have open; systems often begin with a thousand."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if 0 <= soft < wanted:  # no limit is -1
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return FILES if soft < 0 else soft
 
 
 class Dialler:
@@ -154,12 +163,14 @@ class Dialler:
         status came in time.
         """
         until = asyncio.get_running_loop().time() + self._total_seconds
+        began = self._monotonic()
         call = _Call(line, text, tuple(allowed), body, headers, until)
         try:
             way, reply = await self._reply(call)
         except TimeoutError:
             raise Unreachable("No answer came in time.") from None
-        self._ended(call, way.place, well=reply.status in SUCCESSES)
+        seconds = self._monotonic() - began
+        self._ended(call, way.place, well=reply.status in SUCCESSES, seconds=seconds)
         self._keep(call, way, reply)
         return Answer(
             status=reply.status,
@@ -189,9 +200,11 @@ class Dialler:
             self._ended(call, way.place, well=False)
             raise
 
-    def _ended(self, call: _Call, place: Address | str, *, well: bool) -> None:
+    def _ended(
+        self, call: _Call, place: Address | str, *, well: bool, seconds: float = 0.0
+    ) -> None:
         if _is_counted(place):
-            self._destinations.ended(place, call.line, well=well)
+            self._destinations.ended(place, call.line, well=well, seconds=seconds)
 
     # ------------------------------------------------------------------------ connections
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from jetpay.security.exchange import Exchange, Unreachable, request
+from jetpay.security.exchange import SUCCESSES, Exchange, Unreachable, request
 from jetpay.security.secrets import Secret
 
 USUAL_PORTS = {"http": 80, "https": 443}
-SUCCESSES = range(200, 300)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ BODY_SECONDS: Final = 2.0
 HEADER_BYTES: Final = 16_384
 HEADER_LENGTH: Final = 64
 """Of a header's value that we read: longer ones count as absent."""
+SUCCESSES: Final = range(200, 300)
 HEADERS_READ: Final = frozenset({b"retry-after", b"x-jetpay-accept"})
 
 _VISIBLE: Final = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")

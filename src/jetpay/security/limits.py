@@ -15,11 +15,18 @@ from jetpay.security.proxies import Address, Client
 
 
 class LimitKind(StrEnum):
-    """What is counted of a network; tests are counted of a company, by its identifier."""
+    """What is counted of a network, of a company by its identifier, or of an address by its MAC."""
 
     WRONG_ANSWER = "wrong_answer"
     UNKNOWN_LINK = "unknown_link"
     WEBHOOK_TEST = "webhook_test"
+    MAIL_LIVE = "mail_live"
+    MAIL_SANDBOX = "mail_sandbox"
+    MAIL_ADDRESS = "mail_address"
+    WARNING_ADDRESS = "warning_address"
+    CODE_ADDRESS = "code_address"
+    COMPANY_WRONG = "company_wrong"
+    COMPANY_RIGHT = "company_right"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,13 @@ class Limit:
     long_hits: int
 
 
+def _a_day(hits: int) -> Limit:
+    day = timedelta(days=1)
+    return Limit(timedelta(hours=1), day, hits, day, hits)
+
+
+_AN_HOUR: Final = Limit(timedelta(minutes=5), timedelta(hours=1), 50, timedelta(hours=1), 50)
+
 LIMITS: Final[Mapping[LimitKind, Limit]] = MappingProxyType(
     {
         LimitKind.WRONG_ANSWER: Limit(
@@ -44,6 +58,13 @@ LIMITS: Final[Mapping[LimitKind, Limit]] = MappingProxyType(
         LimitKind.WEBHOOK_TEST: Limit(
             timedelta(seconds=10), timedelta(minutes=1), 6, timedelta(minutes=1), 6
         ),
+        LimitKind.MAIL_LIVE: _a_day(500),
+        LimitKind.MAIL_SANDBOX: _a_day(50),
+        LimitKind.MAIL_ADDRESS: _a_day(5),
+        LimitKind.WARNING_ADDRESS: _a_day(20),
+        LimitKind.CODE_ADDRESS: _a_day(20),
+        LimitKind.COMPANY_WRONG: _AN_HOUR,
+        LimitKind.COMPANY_RIGHT: _AN_HOUR,
     }
 )
 
@@ -75,6 +96,14 @@ TAKE: Final = Query(
     """,
     never_null=("short", "long"),
 )
+COUNTED: Final = Query(
+    int,
+    """
+    select coalesce(sum(hits), 0)::int as hits from network_limit
+    where network = %(network)s and kind = %(kind)s and window_start > %(since)s
+    """,
+    never_null=("hits",),
+)
 GIVE_BACK: Final = Command(
     """
     update network_limit set hits = hits - 1
@@ -100,12 +129,47 @@ def evidence_network(client: Client) -> str | None:
 
 
 async def take(
-    tx: OpensTransactions | Transaction, network: str, kind: LimitKind, *, now: datetime
+    tx: OpensTransactions | Transaction,
+    network: str,
+    kind: LimitKind,
+    *,
+    now: datetime,
+    at_most: int | None = None,
 ) -> None:
-    """Count one; refuses `RateLimited` when that was too many, to be rolled back by the caller."""
+    """Count one; refuses `RateLimited` when that was too many, to be rolled back by the caller.
+
+    `at_most`: what the operator has raised or lowered the long one to.
+    """
+    limit = LIMITS[kind]
+    hits = await _take(tx, network, kind, now=now)
+    if hits.long > (at_most or limit.long_hits):
+        raise RateLimited(retry_after=int(limit.long.total_seconds()))
+    if hits.short > (at_most or limit.short_hits):
+        raise RateLimited(retry_after=int(limit.short.total_seconds()))
+
+
+async def count(
+    tx: OpensTransactions | Transaction, network: str, kind: LimitKind, *, now: datetime
+) -> int:
+    """Count one, whatever the limit; how many there were lately."""
+    return (await _take(tx, network, kind, now=now)).short
+
+
+async def counted(
+    tx: OpensTransactions | Transaction, network: str, kind: LimitKind, *, now: datetime
+) -> int:
+    """How many there were lately."""
+    limit = LIMITS[kind]
+    since = now - limit.short - limit.bucket
+    return await COUNTED.one(tx, network=network, kind=kind.value, since=since)
+
+
+async def _take(
+    tx: OpensTransactions | Transaction, network: str, kind: LimitKind, *, now: datetime
+) -> _Hits:
     limit = LIMITS[kind]
     bucket = _bucket(now, limit.bucket)
-    hits = await TAKE.one(
+    return await TAKE.one(
         tx,
         network=network,
         kind=kind.value,
@@ -113,10 +177,6 @@ async def take(
         short_since=now - limit.short - limit.bucket,
         long_since=now - limit.long - limit.bucket,
     )
-    if hits.long > limit.long_hits:
-        raise RateLimited(retry_after=int(limit.long.total_seconds()))
-    if hits.short > limit.short_hits:
-        raise RateLimited(retry_after=int(limit.short.total_seconds()))
 
 
 async def give_back(tx: OpensTransactions | Transaction, network: str, kind: LimitKind) -> None:

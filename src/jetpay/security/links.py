@@ -19,8 +19,10 @@ MAX_LINK_VERSION: Final = 32_767
 _FORMAT: Final = 1
 _SIGNED: Final = struct.Struct(">BBI16sH")
 _MAC_AT: Final = LINK_BYTES - MAC_BYTES
-_INFO: Final = b"jetpay.link.v1"
-_LABEL: Final = _INFO + b"\x00"
+PAYMENT: Final = b"jetpay.link.v1"
+DISOWNING: Final = b"jetpay.disown.v1"
+"""What a link is for: another label, another key; the version is then an attempt's number."""
+
 # Mail programs glue the end of a sentence to an address; more than three marks is no accident.
 _PATTERN: Final = re.compile(r"([A-Za-z0-9_-]{60})(?:/|[.,)>]{1,3})?", re.ASCII)
 _MAX_TEXT: Final = LINK_LENGTH + 3
@@ -56,11 +58,17 @@ class VerifiedLink:
 
 
 def make_link(
-    key: WorkingKey, company_id: UUID, short_id: int, credit_id: UUID, version: int
+    key: WorkingKey,
+    company_id: UUID,
+    short_id: int,
+    credit_id: UUID,
+    version: int,
+    *,
+    kind: bytes = PAYMENT,
 ) -> str:
     """The token of this version of the credit's link; equal arguments give an equal token."""
     signed = _SIGNED.pack(_FORMAT, key.number, short_id, credit_id.bytes, version)
-    return b64url(signed + _mac(key, company_id, signed))
+    return b64url(signed + _mac(key, company_id, signed, kind))
 
 
 def read_link(text: str) -> LinkParts | None:
@@ -83,13 +91,17 @@ def read_link(text: str) -> LinkParts | None:
     return parts if in_range else None
 
 
-def verify_link(parts: LinkParts, key: WorkingKey, company_id: UUID) -> bool:
+def verify_link(parts: LinkParts, key: WorkingKey, company_id: UUID, kind: bytes = PAYMENT) -> bool:
     """Whether this company's key made the token; compared in constant time."""
-    return hmac.compare_digest(parts.mac, _mac(key, company_id, parts.signed))
+    return hmac.compare_digest(parts.mac, _mac(key, company_id, parts.signed, kind))
 
 
 def check_link(
-    text: str, keys: LinkKeys, company_of: Callable[[int], UUID | None]
+    text: str,
+    keys: LinkKeys,
+    company_of: Callable[[int], UUID | None],
+    *,
+    kind: bytes = PAYMENT,
 ) -> VerifiedLink | None:
     """Every check that needs no database, in the order of rule 28.
 
@@ -102,7 +114,7 @@ def check_link(
         return None
     key = keys.usable("link", parts.key_number)
     company_id = company_of(parts.short_id)
-    genuine = verify_link(parts, key or keys.active("link"), company_id or INSTALLATION)
+    genuine = verify_link(parts, key or keys.active("link"), company_id or INSTALLATION, kind)
     if key is None or company_id is None or not genuine:
         return None
     return VerifiedLink(
@@ -113,5 +125,5 @@ def check_link(
     )
 
 
-def _mac(key: WorkingKey, company_id: UUID, signed: bytes) -> bytes:
-    return company_mac(key, company_id, _INFO).digest(_LABEL + signed)[:MAC_BYTES]
+def _mac(key: WorkingKey, company_id: UUID, signed: bytes, kind: bytes) -> bytes:
+    return company_mac(key, company_id, kind).digest(kind + b"\x00" + signed)[:MAC_BYTES]

@@ -8,6 +8,7 @@ import resource
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -63,7 +64,7 @@ def configure_logging(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(out)
+    handler = _Handler(out)
     handler.addFilter(_quieten)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -111,6 +112,14 @@ def shown(value: object, *, depth: int = 0) -> Any:
         if isinstance(value, list | tuple | set | frozenset):
             return [shown(item, depth=depth + 1) for item in value]
     return f"<{type(value).__name__}>"
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Without the line's arguments where it cannot be written: Python's own prints them."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging calls it so
+        with suppress(Exception):
+            self.stream.write(f"a line of {record.name} could not be written\n")
 
 
 def _rendering(*, as_json: bool) -> list[Processor]:

@@ -1,10 +1,10 @@
-"""Signing webhooks: an RS256 token over the body, and the Standard Webhooks signature beside it."""
+"""Signing webhooks (an RS256 token over the body, the Standard Webhooks signature) and receipts."""
 
 import base64
 import hashlib
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -14,7 +14,8 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, RSAKey
 
 from jetpay.security.derivation import WorkingKey
 from jetpay.security.encoding import b64url
@@ -25,6 +26,8 @@ from jetpay.security.secrets import Secret
 ISSUER: Final = "jetpay"
 SUBJECT: Final = "webhook"
 TOKEN_TYPE: Final = "webhook+jwt"  # noqa: S105 - the header's `typ`
+RECEIPT_SUBJECT: Final = "receipt"
+RECEIPT_TYPE: Final = "receipt+jwt"
 TOKEN_SECONDS: Final = 90
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - says what follows
 SECRET_BYTES: Final = 32
@@ -39,9 +42,8 @@ class SigningKey:
     private: RSAKey = field(repr=False)
 
 
-def signing_key(keyring: Keyring) -> SigningKey:
-    """The key that signs webhooks now."""
-    purpose = Purpose.WEBHOOK_RS256
+def signing_key(keyring: Keyring, purpose: Purpose = Purpose.WEBHOOK_RS256) -> SigningKey:
+    """The key that signs webhooks now, or what else the purpose says."""
     return _opened(keyring.active(purpose), keyring.key_id(purpose))
 
 
@@ -53,7 +55,7 @@ def _opened(key: WorkingKey, kid: str) -> SigningKey:
 
 
 def key_set(public_keys: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What `/.well-known/jwks.json` answers."""
+    """What an address below `/.well-known` answers."""
     return {"keys": list(public_keys)}
 
 
@@ -86,7 +88,36 @@ def webhook_token(
     }
     if audience is not None:
         claims["aud"] = audience
-    header = {"alg": "RS256", "typ": TOKEN_TYPE, "kid": key.kid}
+    return _signed(key, TOKEN_TYPE, claims)
+
+
+def receipt_token(
+    key: SigningKey, claims: Mapping[str, Any], *, token_id: UUID, at: datetime
+) -> str:
+    """`at`: real time. Never ends, and stands for no body: no webhook's receiver takes it."""
+    about = {
+        "iss": ISSUER,
+        "sub": RECEIPT_SUBJECT,
+        "jti": str(token_id),
+        "iat": int(at.timestamp()),
+    }
+    return _signed(key, RECEIPT_TYPE, about | dict(claims))
+
+
+def read_receipt(token: str, public_keys: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The claims of a receipt that one of these keys has signed; None of anything else."""
+    try:
+        read = jwt.decode(
+            token, KeySet.import_key_set({"keys": list(public_keys)}), algorithms=["RS256"]
+        )
+    except (JoseError, ValueError, TypeError):  # the last for a header of odd types
+        return None
+    about = (read.header.get("typ"), read.claims.get("iss"), read.claims.get("sub"))
+    return read.claims if about == (RECEIPT_TYPE, ISSUER, RECEIPT_SUBJECT) else None
+
+
+def _signed(key: SigningKey, token_type: str, claims: dict[str, Any]) -> str:
+    header = {"alg": "RS256", "typ": token_type, "kid": key.kid}
     return jwt.encode(header, claims, key.private, algorithms=["RS256"])
 
 

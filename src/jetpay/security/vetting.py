@@ -19,6 +19,7 @@ from jetpay.security.address_table import (
 )
 
 URL_LENGTH: Final = 2_048
+"""Bytes in UTF-8: what an index can hold."""
 HOST_LENGTH: Final = 253
 MAX_ADDRESSES: Final = 16
 HTTP_PORT: Final = 80
@@ -34,6 +35,7 @@ SERVICE_PORTS: Final = frozenset(
      26379, 27017, 27018, 27019, 28015}
 )  # fmt: skip
 
+_NEVER_IN_A_URL: Final = (" ", "\\", "%00")
 _SHAPE: Final = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _AUTHORITY: Final = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(.*))?")
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
@@ -118,7 +120,11 @@ class Surroundings:
 
 def parse(text: str) -> ParsedUrl:
     """Read a URL as it will be dialled; spellings two parsers could differ on are refused."""
-    if len(text) > URL_LENGTH or not text.isprintable() or " " in text or "\\" in text:
+    if (
+        not text.isprintable()
+        or len(text.encode()) > URL_LENGTH
+        or any(each in text for each in _NEVER_IN_A_URL)
+    ):
         raise DialRefused("bad_url")
     shape = _SHAPE.fullmatch(text)
     if shape is None:

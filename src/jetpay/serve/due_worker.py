@@ -6,7 +6,7 @@ from typing import Any
 
 import uvloop
 
-from jetpay.security.dial import allow_many_connections
+from jetpay.notices.send import run_notices
 from jetpay.serve.child import Inheritance, leave_in_time, leave_when_told
 from jetpay.services import Services, open_services
 from jetpay.settings import Settings
@@ -29,7 +29,6 @@ def work_alone(settings: Settings) -> None:
 
 async def work_until_told(settings: Settings) -> None:
     """Until SIGTERM or SIGINT."""
-    allow_many_connections()
     services = await open_services(settings)
     try:
         await _work(services)
@@ -46,7 +45,9 @@ async def _work(services: Services) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, leave)
-    works: tuple[Any, ...] = (run_worker, run_webhooks, run_heartbeat, run_upkeep)
+    works: tuple[Any, ...] = (
+        run_worker, run_webhooks, run_notices, run_heartbeat, run_upkeep,
+    )  # fmt: skip
     async with asyncio.TaskGroup() as group:
         for work in works:
             group.create_task(work(services, stop))

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from psycopg.conninfo import conninfo_to_dict
 
 from jetpay.base.ids import CompanyId
+from jetpay.companies.networks import granted_networks
 from jetpay.db.transactions import OpensTransactions
 from jetpay.security.address_table import AllowedNetwork
 from jetpay.security.dial import Dialler, DialRefused
@@ -12,10 +13,9 @@ from jetpay.security.egress import EgressProxy
 from jetpay.security.ourselves import Ourselves, Place
 from jetpay.security.secrets import Secret
 from jetpay.settings import Settings
-from jetpay.webhooks.queries import allowed_networks
 from jetpay.webhooks.refusals import refused_url
 
-USUAL_PORTS = {"http": 80, "https": 443, "smtp": 25, "smtps": 465}
+USUAL_PORTS = {"http": 80, "https": 443, "smtp": 587, "smtps": 465}
 POSTGRESQL_PORT = "5432"
 
 
@@ -53,9 +53,12 @@ def _database_places(dsn: Secret[str] | None) -> list[Place]:
     ]
 
 
-def networks_for_sandboxes(settings: Settings) -> tuple[AllowedNetwork, ...]:
-    """`JETPAY_WEBHOOK_ALLOWED_NETWORKS`."""
-    return settings.webhook_allowed_networks
+async def allowed_networks(
+    db: OpensTransactions, settings: Settings, company_id: CompanyId, *, sandbox: bool
+) -> tuple[AllowedNetwork, ...]:
+    """Private networks that this company may call: a live one those granted to it alone."""
+    granted = await granted_networks(db, company_id)
+    return (*granted, *(settings.webhook_allowed_networks if sandbox else ()))
 
 
 async def vet_callback(
@@ -68,9 +71,7 @@ async def vet_callback(
     sandbox: bool,
 ) -> None:
     """Looks the host up, so never inside a transaction. Refuses `Invalid` for `callback_url`."""
-    allowed = await allowed_networks(
-        db, company_id, sandbox=sandbox, for_sandboxes=networks_for_sandboxes(settings)
-    )
+    allowed = await allowed_networks(db, settings, company_id, sandbox=sandbox)
     try:
         await dialler.vet(callback_url, allowed)
     except DialRefused as refused:

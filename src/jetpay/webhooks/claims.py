@@ -29,7 +29,7 @@ class Claimed:
     `kind`: what the call is for. `cursor`: the last event that this course, live or replay, need
     not send; `through`: where its batch ends at the latest; `size`: how many events it may have.
     `replay_from` and `replay_through`: what is replayed, also by a live course that began in the
-    past. `failures` and `failing_since` are the course's. `last_event_id`: the company's highest.
+    past. `failures` and `failing_since` are the course's.
     """
 
     company_id: CompanyId
@@ -51,7 +51,6 @@ class Claimed:
     failures: int
     failing_since: datetime | None
     lease_token: UUID
-    last_event_id: int
     sandbox: bool
     allowed_networks: tuple[str, ...]
 
@@ -71,8 +70,8 @@ CLAIM = Query(
     Claimed,
     """
     with due as materialized (
-      select w.company_id, w.webhook_id, d.is_unproved, d.last_event_id, d.sandbox,
-             d.allowed_networks, r.replay_id, r.first_event_id, r.last_event_id as replay_last,
+      select w.company_id, w.webhook_id, d.is_unproved, d.sandbox, d.allowed_networks,
+             r.replay_id, r.first_event_id, r.last_event_id as replay_last,
              r.sent_through, r.batch_through, r.failures, r.failing_since
       from webhook_due d
       join webhook w on w.company_id = d.company_id and w.webhook_id = d.webhook_id
@@ -109,7 +108,7 @@ CLAIM = Query(
       coalesce(due.failures, w.failures) as failures,
       case when due.replay_id is not null then due.failing_since else w.failing_since
            end as failing_since,
-      w.lease_token, due.last_event_id, due.sandbox, due.allowed_networks
+      w.lease_token, due.sandbox, due.allowed_networks
     """,
     never_null=(
         "kind",
@@ -117,7 +116,6 @@ CLAIM = Query(
         "size",
         "failures",
         "lease_token",
-        "last_event_id",
         "sandbox",
         "allowed_networks",
     ),

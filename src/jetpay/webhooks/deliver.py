@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import resource
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -22,14 +21,13 @@ from jetpay.events.model import Event
 from jetpay.events.queries import BatchWanted, batches
 from jetpay.events.wake import Wake
 from jetpay.security.address_table import parse_allowed_list
-from jetpay.security.dial import TOTAL_SECONDS, DestinationBusy, Dialler
+from jetpay.security.dial import TOTAL_SECONDS, DestinationBusy, Dialler, allow_many_connections
 from jetpay.security.keys import Keyring
 from jetpay.security.rootkeys import KeyProblem
 from jetpay.security.sealed_files import CannotOpen
 from jetpay.security.signing import signing_key
 from jetpay.security.vault import Vault
 from jetpay.settings import Settings
-from jetpay.webhooks.addresses import networks_for_sandboxes
 from jetpay.webhooks.calls import Call, call
 from jetpay.webhooks.claims import LEASE, Claimed, Settled, claim_webhooks, fail, look
 from jetpay.webhooks.model import MAX_BATCH_SIZE, Kind, Secrets
@@ -92,15 +90,6 @@ async def run_webhooks(services: HasServices, stop: asyncio.Event) -> None:
         await deliverer.close()
 
 
-async def tick_webhooks(services: HasServices, *, only: CompanyId) -> int:
-    """Deliver what is due for one company until nothing is; how many calls were made."""
-    deliverer = Deliverer(services)
-    try:
-        return await deliverer.tick(only)
-    finally:
-        await deliverer.close()
-
-
 @dataclass(frozen=True, slots=True)
 class _Job:
     claimed: Claimed
@@ -120,8 +109,8 @@ class Deliverer:
     ) -> None:
         self._services = services
         self._jitter = jitter
-        self._for_sandboxes = networks_for_sandboxes(services.settings)
-        self._calls_at_once = _calls_at_once()
+        files = allow_many_connections()
+        self._calls_at_once = min(CALLS_AT_ONCE, max(files - OTHER_FILES, files // 2))
         # In the order in which they came: whoever was asked for goes to the end.
         self._companies: dict[CompanyId, None] = {}
         self._look_at = 0.0
@@ -152,7 +141,7 @@ class Deliverer:
             stopping.cancel()
 
     async def tick(self, only: CompanyId) -> int:
-        """As `tick_webhooks`."""
+        """Deliver what is due for one company until nothing is; how many calls were made."""
         made = 0
         while started := await self._start([only], CLAIMED_AT_ONCE):
             made += started
@@ -272,14 +261,16 @@ class Deliverer:
 
     async def _call(self, job: _Job, at: datetime) -> Call:
         claimed = job.claimed
-        granted = parse_allowed_list(claimed.allowed_networks)
+        allowed = parse_allowed_list(claimed.allowed_networks)
+        if claimed.sandbox:
+            allowed += self._services.settings.webhook_allowed_networks
         return await call(
             self._services.dialler,
             claimed,
             self._prepare(job, at),
             job.secrets,
             kind=claimed.kind,
-            allowed=(*granted, *(self._for_sandboxes if claimed.sandbox else ())),
+            allowed=allowed,
             at=at,
         )
 
@@ -362,17 +353,6 @@ def _slices(claimed: Sequence[Claimed]) -> Iterator[list[Claimed]]:
         events += each.size
     if some:
         yield some
-
-
-def _calls_at_once() -> int:
-    """What the limit of open files leaves room for; it is raised as far as we may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CALLS_AT_ONCE + OTHER_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        return max(soft - OTHER_FILES, soft // 2)
-    return CALLS_AT_ONCE
 
 
 async def _sign_at(stop: asyncio.Event, wake: Wake) -> None:

@@ -1,5 +1,6 @@
 """The beginning of an endpoint's answer, as it may be kept: without the secrets we sent; pure."""
 
+import html
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ def _spellings(secret: Secret[str]) -> Iterator[str]:
     value = secret.reveal().removeprefix(SECRET_PREFIX)
     yield value
     yield quote(value, safe="")
+    yield html.escape(value)
     yield json.dumps(value)[1:-1]
     yield value.replace("/", "\\/")
 

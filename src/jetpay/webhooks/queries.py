@@ -6,10 +6,8 @@ from uuid import UUID
 
 from jetpay.base.ids import CompanyId, WebhookId
 from jetpay.base.refusals import NotFound
-from jetpay.companies.networks import granted_networks
 from jetpay.db.rows import Query
 from jetpay.db.transactions import OpensTransactions, Transaction, action
-from jetpay.security.address_table import AllowedNetwork
 from jetpay.security.secrets import Secret
 from jetpay.security.vault import Vault
 from jetpay.webhooks.model import API_KEY, SIGNING_SECRET, TABLE, Secrets, Webhook
@@ -102,15 +100,3 @@ async def _open(tx: Transaction, vault: Vault, sealed: Any) -> Secrets:
         # It was sealed when it was the only one, and moved as it was.
         previous=await one(SIGNING_SECRET, sealed.previous_secret),
     )
-
-
-async def allowed_networks(
-    tx: OpensTransactions | Transaction,
-    company_id: CompanyId,
-    *,
-    sandbox: bool,
-    for_sandboxes: Sequence[AllowedNetwork],
-) -> tuple[AllowedNetwork, ...]:
-    """Private networks that this company may call: a live one those granted to it alone."""
-    granted = await granted_networks(tx, company_id)
-    return (*granted, *(for_sandboxes if sandbox else ()))

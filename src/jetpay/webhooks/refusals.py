@@ -41,7 +41,7 @@ def url_taken() -> Invalid:
 
 def start_out_of_range(start: Start, last: int) -> Invalid:
     """The place to start from lies beyond `last`."""
-    by_number = f"This must be between 1 and {last}."
+    by_number = f"This must be between 1 and {last}." if last else "No event was sent yet."
     by_time = "No event of this time or later can be sent again."
     if start.from_time is not None:
         return Invalid([FieldError(f"{start.prefix}_timestamp", "out_of_range", by_time)])

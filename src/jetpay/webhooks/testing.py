@@ -9,14 +9,14 @@ from jetpay.security import limits
 from jetpay.security.dial import DestinationBusy
 from jetpay.security.limits import LimitKind
 from jetpay.security.signing import signing_key
-from jetpay.webhooks.addresses import networks_for_sandboxes
+from jetpay.webhooks.addresses import allowed_networks
 from jetpay.webhooks.attempts import note
 from jetpay.webhooks.calls import call
 from jetpay.webhooks.deliver import HasServices
 from jetpay.webhooks.model import Attempt, Kind
 from jetpay.webhooks.prepare import prepare_test
 from jetpay.webhooks.proofs import prove
-from jetpay.webhooks.queries import allowed_networks, opened, webhook
+from jetpay.webhooks.queries import opened, webhook
 from jetpay.webhooks.schedule import in_words
 
 
@@ -32,7 +32,6 @@ async def test(
     async with db.transaction() as tx:
         await limits.take(tx, str(company_id), LimitKind.WEBHOOK_TEST, now=now)
     [secrets] = await opened(db, [found], vault=services.vault)
-    networks = networks_for_sandboxes(services.settings)
     key = signing_key(services.keyring)
     try:
         made = await call(
@@ -42,7 +41,7 @@ async def test(
             secrets,
             kind=Kind.TEST,
             allowed=await allowed_networks(
-                db, company_id, sandbox=found.sandbox, for_sandboxes=networks
+                db, services.settings, company_id, sandbox=found.sandbox
             ),
             at=now,
         )

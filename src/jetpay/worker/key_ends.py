@@ -104,6 +104,11 @@ USES_OF_SEAL = Query(
     select 'answers of webhooks, which go within 30 days', count(*) from webhook_attempt
     where company_id = %(company_id)s and substring(answer from 3 for 4) = %(sealed_with)s
     union all
+    select 'mails, which go within 90 days', count(*) from mail
+    where company_id = %(company_id)s
+      and (substring(recipient from 3 for 4) = %(sealed_with)s
+           or substring(body from 3 for 4) = %(sealed_with)s)
+    union all
     select 'drafts of payees, which go within an hour', count(*) from payee_draft
     where company_id = %(company_id)s and substring(details from 3 for 4) = %(sealed_with)s
     union all
@@ -113,16 +118,26 @@ USES_OF_SEAL = Query(
     """,
     never_null=("what", "count"),
 )
+# Receipts are not kept: these are the payments of which there may be one.
+USES_OF_RECEIPT = Query(
+    Use,
+    """
+    select 'payments whose receipts it may have signed' as what, count(*) as count from credit
+    where by_link and state in ('processing', 'completed') and %(number)s::int > 0
+    """,
+    never_null=("what", "count"),
+)
 USES: Final[Mapping[str, Query[Use]]] = {
     Purpose.LINK: USES_OF_LINK,
     Purpose.PEPPER: USES_OF_PEPPER,
     Purpose.INDEX: USES_OF_INDEX,
     Purpose.FINGERPRINT: USES_OF_FINGERPRINT,
     Purpose.SEAL: USES_OF_SEAL,
+    Purpose.RECEIPT_RS256: USES_OF_RECEIPT,
 }
-"""Purposes whose keys rows name. Others end by themselves, or verify what was signed for ever."""
+"""Purposes whose keys are ended by hand; the others end by themselves."""
 
-KILLABLE: Final = frozenset({Purpose.LINK, Purpose.PEPPER})
+KILLABLE: Final = frozenset({Purpose.LINK, Purpose.PEPPER, Purpose.RECEIPT_RS256})
 """What dies with these can be made anew; with the others, money's history or details would go."""
 
 KILL = Query(
@@ -160,7 +175,8 @@ async def end_key(
     """Destroys a key that has gone out of use; how many links died with it.
 
     With `kills_links` also a `link` key that credits name, which get a new link that is told by an
-    event, and a `pepper` that questions name, whose answers nobody can give any more. Raises
+    event, a `pepper` that questions name, whose answers nobody can give any more, and a key of
+    receipts, which nobody can check any more. Raises
     `KeyProblem`: `KeyInUse` names what the key is needed for.
     """
     if purpose not in USES:
@@ -221,5 +237,6 @@ def _sentence(purpose: str, number: int, uses: list[Use]) -> str:
     kill = {
         Purpose.LINK: " --kill-links ends their links: each open credit gets a new one.",
         Purpose.PEPPER: " --kill-links makes their answers impossible to give.",
+        Purpose.RECEIPT_RS256: " --kill-links makes its receipts impossible to check.",
     }.get(Purpose(purpose), "")
     return f"The {purpose} key number {number} is still needed for {named}.{kill}"

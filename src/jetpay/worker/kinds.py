@@ -6,10 +6,11 @@ from typing import Final
 
 from jetpay.bank_files.cut_off import cut_off
 from jetpay.bank_files.process import process
-from jetpay.base.ids import BankAccountId, BankFileId
+from jetpay.base.ids import BankAccountId, BankFileId, CreditId
 from jetpay.companies import due as kinds
 from jetpay.companies.queries import business_now
 from jetpay.credits.expiry import expire_some, next_expiry
+from jetpay.notices.reminders import remind
 from jetpay.sandbox.bank import answer
 from jetpay.security.key_rows import RENEWAL
 from jetpay.services import Services
@@ -57,10 +58,23 @@ async def _expire_links(services: Services, due: Due) -> datetime | None:
     return await next_expiry(services.db, due.company_id, now=now)
 
 
+async def _reminder(services: Services, due: Due) -> datetime | None:
+    return await remind(
+        services.db,
+        due.company_id,
+        CreditId(due.subject_id),
+        vault=services.vault,
+        keyring=services.keyring,
+        at=due.at,
+        now=services.clock.now(),
+    )
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     kinds.BANK_FILE_CUTOFF: _cut_off,
     kinds.BANK_FILE: _bank_file,
     kinds.SANDBOX_BANK: _sandbox_bank,
     kinds.EXPIRE_LINKS: _expire_links,
+    kinds.REMINDER: _reminder,
     RENEWAL: renew,
 }

@@ -1,18 +1,19 @@
 """After a rotation: what a company has sealed is sealed again, and its blind indexes are made anew.
 
 Bank files are only appended, so their key stays as long as they do; a payee's draft goes within
-an hour, what a webhook answered within 30 days. A second run finds what the first one left.
+an hour, what a webhook answered within 30 days, a mail within 90. A second run finds what the
+first one left.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
 
-from jetpay.banking.canada import CanadianAccount
+from jetpay.banking.schemes import account_from
 from jetpay.base.ids import CompanyId
 from jetpay.companies.queries import business_now
 from jetpay.db.rows import Command, Query
@@ -26,7 +27,6 @@ from jetpay.services import Services
 from jetpay.worker.due import Due
 
 PAGE: Final = 200
-NUMBERS: Final = ("institution_number", "transit_number", "account_number")
 RUN_SECONDS: Final = 2.0
 """Then other work has its turn, and this one comes again."""
 
@@ -41,6 +41,7 @@ class Sealed:
     part: int
     blob: bytes
     account_index: bytes | None
+    scheme: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ LATEST_KEY = Query(
 ACCOUNTS = Query(
     Sealed,
     """
-    select bank_account_id as id, 0 as part, details as blob, account_index from bank_account
+    select bank_account_id as id, 0 as part, details as blob, account_index, scheme
+    from bank_account
     where company_id = %(company_id)s and bank_account_id > %(after)s and details is not null
       and (substring(details from 3 for 4) <> %(seal)s
            or substring(account_index from 2 for 1) <> %(index)s)
@@ -90,7 +92,8 @@ REPLACE_ACCOUNT = Command(
 ATTEMPTS = Query(
     Sealed,
     """
-    select credit_id as id, attempt as part, details as blob, account_index from payment_attempt
+    select credit_id as id, attempt as part, details as blob, account_index, scheme
+    from payment_attempt
     where company_id = %(company_id)s
       and (credit_id, attempt) > (%(after)s::uuid, %(after_part)s::int)
       and (substring(details from 3 for 4) <> %(seal)s
@@ -108,7 +111,8 @@ REPLACE_ATTEMPT = Command(
 WEBHOOK_SECRETS = Query(
     Sealed,
     """
-    select w.webhook_id as id, s.part, s.blob, null::bytea as account_index
+    select w.webhook_id as id, s.part, s.blob, null::bytea as account_index,
+           '' as scheme
     from webhook w cross join lateral (
       values (0, w.api_key), (1, w.signing_secret), (2, w.previous_secret)) as s(part, blob)
     where w.company_id = %(company_id)s
@@ -116,7 +120,7 @@ WEBHOOK_SECRETS = Query(
       and substring(s.blob from 3 for 4) <> %(seal)s
     order by w.webhook_id, s.part limit %(maximum)s
     """,
-    never_null=("part", "blob"),
+    never_null=("part", "blob", "scheme"),
 )
 REPLACE_WEBHOOK_SECRET = Command(
     """
@@ -202,9 +206,7 @@ async def _renewed(
     where, index = place.of(row), row.account_index
     if index is not None and is_outdated(services.keyring, index):
         numbers = await services.vault.open(tx, company_id, **where, blob=row.blob)
-        account = CanadianAccount(**{name: str(numbers[name]) for name in NUMBERS})
-        index = blind_index(
-            services.keyring, company_id, "bank_account", ("CA", *account.index_parts())
-        )
+        account = account_from(row.scheme, numbers)
+        index = blind_index(services.keyring, company_id, "bank_account", account.index_parts())
     blob = await services.vault.reseal(tx, company_id, **where, blob=row.blob)
-    return Sealed(row.id, row.part, blob or row.blob, index)
+    return replace(row, blob=blob or row.blob, account_index=index)

@@ -8,8 +8,9 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
-from jetpay.credits import payee_sessions
+from jetpay.credits import codes, payee_sessions
 from jetpay.db.pool import describe_error
+from jetpay.notices import queue
 from jetpay.security import limits
 from jetpay.security.rotation import maintain
 from jetpay.services import Services
@@ -38,3 +39,5 @@ async def _put_in_order(services: Services) -> None:
     await payee_sessions.forget_old(services.db, now=now)
     await limits.forget_old(services.db, now=now)
     await retention.forget_old(services.db, now=now)
+    await codes.forget_old(services.db, now=now)
+    await queue.forget_old(services.db, now=now)
