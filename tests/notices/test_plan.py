@@ -92,7 +92,8 @@ async def test_a_returned_payment_asks_for_other_details(quiet: Office) -> None:
     await return_now(quiet.services, quiet.company.company_id, credit_id, reason="account_closed")
     await quiet.deliver()
     assert f"returned to {quiet.payee}: kept" in await quiet.told()
-    shown = await quiet.shown((await quiet.mails())[-1])
+    [returned] = [each for each in await quiet.mails() if each.template == "returned"]
+    shown = await quiet.shown(returned)
     assert link_in(str(shown.text)).startswith("/payment/pay/")
 
 

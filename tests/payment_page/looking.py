@@ -108,4 +108,6 @@ async def state(page: Page, name: str) -> None:
 
 
 async def step(page: Page, name: str) -> None:
+    """With its script, which listens from the end of the page on."""
     await expect(page.locator("main")).to_have_attribute("data-step", name)
+    await page.wait_for_load_state()

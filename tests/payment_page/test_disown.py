@@ -55,7 +55,7 @@ async def test_looking_changes_nothing_and_the_button_holds_it(
     page.action = path
     page = await browser.submit()
     assert "is held" in page.headings[0]
-    assert "No money moves" in page.words
+    assert "Test, no money moves." in page.words
     found = await view(services.db, accepted.company_id, accepted.credit_id)
     assert (found.state, found.held) == ("initiated", "disowned")
     await tick(services, only=accepted.company_id)

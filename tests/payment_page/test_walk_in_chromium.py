@@ -107,6 +107,7 @@ async def test_a_payee_declines(
     async with browsing(chromium, folder, origin, name, scripted=scripted, viewport=size) as seen:
         page = seen.page
         await answer(page, origin, link, f"?lang={spoken}")
+        await step(page, "details")
         await fill(page, ACCOUNT)
         await page.click("button.main")
         await page.click("summary")
@@ -176,6 +177,7 @@ async def test_it_stays_usable_however_it_is_looked_at(
     async with browsing(chromium, folder, origin, request.node.callspec.id, **how) as seen:
         page = seen.page
         await answer(page, origin, link)
+        await step(page, "details")
         await page.click("button.main")
         await seen.look("1-errors")
         await fill(page, ACCOUNT)
@@ -204,6 +206,7 @@ async def test_from_right_to_left_nothing_reaches_out(
 
         await page.route(re.compile(r"/payment/[0-9a-f-]{36}"), turn)
         await answer(page, origin, link)
+        await step(page, "details")
         await page.click("button.main")
         assert await page.evaluate("getComputedStyle(document.body).direction") == "rtl"
         await seen.look("1-errors")
@@ -220,6 +223,7 @@ async def test_comforts_of_javascript(
     async with browsing(chromium, folder, origin, "comforts") as seen:
         page = seen.page
         await answer(page, origin, link)
+        await step(page, "details")
         await page.focus("[name=institution_number]")
         await expect(page.locator(".cheque .m2")).to_have_class("m2 lit")
         await page.fill("[name=institution_number]", "006")
@@ -262,6 +266,7 @@ async def test_other_countries_in_a_browser(
     async with browsing(chromium, folder, origin, f"in-{currency}") as seen:
         page = seen.page
         await answer(page, origin, link)
+        await step(page, "details")
         await seen.look("1-details")
         await fill(page, typed)
         await page.click("button.main")

@@ -35,6 +35,7 @@
   };
   addEventListener("focusin", (event) => light(event.target.name || "", true));
   addEventListener("focusout", (event) => light(event.target.name || "", false));
+  if (document.activeElement) light(document.activeElement.name || "", true);
 
   const transit = field("transit_number"), institution = field("institution_number");
   const account = field("account_number"), again = field("account_number_again");
